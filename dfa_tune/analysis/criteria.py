@@ -1,0 +1,38 @@
+"""One number a trial: what a learning rate is chosen by, and what a repetition ends with."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+
+def criteria(rows: pd.DataFrame, metric: str, window: int | None) -> dict[str, float]:
+    """The mean of `metric` over each trial's last `window` rows, by trial id (PROTOCOL, "Measures").
+
+    `rows` has the columns trial_id, epoch, diverged and `metric`, in any order. A trial that diverged,
+    or lacks a value within the window, has NaN: it never wins. `window` None is ten rows; a trial with
+    fewer rows than the window gives the mean of all that it has.
+    """
+    codes, trial_ids = pd.factorize(rows["trial_id"])
+    # Descending epochs within each trial, so a row's rank from its trial's start counts from the end.
+    order = np.lexsort((-rows["epoch"].to_numpy(), codes))
+    codes = codes[order]
+    rank = np.arange(len(codes)) - np.searchsorted(codes, codes)
+    last = rank < (10 if window is None else window)
+    values = rows[metric].to_numpy(dtype=np.float64, na_value=np.nan)[order]
+    sums = np.bincount(codes[last], weights=values[last], minlength=len(trial_ids))
+    counts = np.bincount(codes[last], minlength=len(trial_ids))
+    diverged = rows["diverged"].to_numpy(dtype=bool)[order]
+    means = np.where(
+        np.bincount(codes, weights=diverged, minlength=len(trial_ids)) > 0, np.nan, sums / counts
+    )
+    return dict(zip(trial_ids.tolist(), means.tolist(), strict=True))
+
+
+def final(rows: pd.DataFrame, metric: str = "test_accuracy") -> pd.Series:
+    """The last finite value of `metric` of each trial, indexed by trial_id.
+
+    A trial that diverged keeps the value from before it did; NaN where it never had one.
+    """
+    ordered = rows.sort_values(["trial_id", "epoch"], kind="stable")
+    return ordered.groupby("trial_id", sort=False)[metric].last().astype(np.float64)

@@ -1,0 +1,139 @@
+"""The figure of a sweep: its own script if there is one, or what suits any sweep; and how it is saved."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import itertools
+import runpy
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import pandas as pd
+from matplotlib.figure import Figure
+
+from dfa_tune.agenda import Agenda, Cell
+from dfa_tune.analysis import plots, tables
+from dfa_tune.analysis.load import load
+from dfa_tune.bundled import bundled
+from dfa_tune.results.places import place
+from dfa_tune.results.store import Store
+from dfa_tune.sweep import Sweep
+
+Draw = Callable[[pd.DataFrame, Agenda], Figure]
+CURVE_PANELS = 4  # more points of the axes than this: final accuracies alone
+FINAL_PANELS = 6
+
+
+def draw(sweep: Sweep, agenda: Agenda, rows: pd.DataFrame) -> Figure:
+    """The sweep's figure from whatever rows there are; its label is the sweep's name.
+
+    `analysis/<name>.py` draws it where that exists (its function `figure(rows, agenda)`), else `default`.
+    """
+    figure = (_own(sweep.name) or default)(rows, agenda)
+    figure.set_label(sweep.name)
+    return figure
+
+
+def default(rows: pd.DataFrame, agenda: Agenda) -> Figure:
+    """Accuracy by epoch at each point of the axes, and the final accuracies; any axes, any progress.
+
+    Before the first repetition is done, the learning rates tried so far.
+    """
+    ended = tables.finals(agenda, rows)
+    if ended.empty:
+        return _tuning_so_far(rows, agenda)
+    look, names = plots.styles(agenda), tables.axis_names(agenda)
+    repeated = tables.repeats(agenda, rows)
+    points = list(_points(repeated, names))
+    curves = points if len(points) <= CURVE_PANELS else []
+    axis = max(names, key=lambda name: ended[name].nunique(dropna=False), default=None)
+    others = [name for name in names if name != axis]
+    all_final = list(_points(ended, others))
+    final = all_final[:FINAL_PANELS]
+    figure, axes = plots.canvas(len(curves) + len(final), agenda)
+    for ax, (title, part) in zip(axes, curves, strict=False):
+        plots.by_epoch(ax, part, look)
+        ax.set_title(title or "By epoch", fontsize=10)
+    last = axes[len(curves) :]
+    for ax, (title, part) in zip(last, final, strict=True):
+        if axis is None:
+            plots.final_by_method(ax, part, look)
+        else:
+            plots.final_by_axis(ax, part, axis, look)
+        ax.set_title(title or "After the last epoch", fontsize=10)
+    plots.same_scale(axes if axis else axes[:-1])  # without an axis the last panel has accuracy across
+    left_out = len(all_final) - len(final)
+    return plots.finish(figure, agenda, rows, f"{left_out} more panels are left out." if left_out else "")
+
+
+def save(figure: Figure, folder: str | Path | Store, name: str | None = None) -> list[str]:
+    """Writes the figure as PNG and SVG; returns the two paths. The same figure gives the same bytes.
+
+    `folder` is a local path, an fsspec URI, or a sweep's store: then its folder `figures`. `name` is the
+    files' name without suffix; the figure's label, which `draw` sets, where it is left out.
+    """
+    name = name or str(figure.get_label()) or "figure"
+    paths = []
+    for suffix in ("png", "svg"):
+        content = io.BytesIO()
+        # A fixed salt and no date: SVG ids and metadata would differ from one run to the next.
+        with matplotlib.rc_context({"svg.hashsalt": "dfa_tune"}):
+            figure.savefig(content, format=suffix, metadata={"Date": None} if suffix == "svg" else {})
+        if isinstance(folder, Store):
+            paths.append(folder.put(content.getvalue(), "figures", f"{name}.{suffix}"))
+        else:
+            place(folder).put(f"{name}.{suffix}", content.getvalue())
+            paths.append(place(folder).full(f"{name}.{suffix}"))
+    return paths
+
+
+def command(figure: Draw, space: str) -> None:
+    """What `python analysis/<space>.py` does: read the results, draw, save, print the paths."""
+    parser = argparse.ArgumentParser(description=f"Draws the figure of the search space {space}.")
+    parser.add_argument("--results", default="results", help="folder or URI of the results")
+    parser.add_argument("--data", help="folder of the data sets")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="as dfa-tune's")
+    given = parser.parse_args()
+    agenda, rows = load(space, given.results, data=given.data, overrides=given.set)
+    store = Store(given.results, agenda.sweep.name)
+    print("\n".join(save(figure(rows, agenda), store, agenda.sweep.name)))
+
+
+def _own(name: str) -> Draw | None:
+    """The function `figure` of `analysis/<name>.py`, or None if there is no such script."""
+    path = bundled("analysis") / f"{name}.py"
+    if not path.is_file():
+        return None
+    figure: Draw = runpy.run_path(str(path))["figure"]
+    return figure
+
+
+def _tuning_so_far(rows: pd.DataFrame, agenda: Agenda) -> Figure:
+    by_point = itertools.groupby(sorted(agenda.cells, key=_point_title), key=_point_title)
+    points = [(title, list(cells)) for title, cells in by_point][:FINAL_PANELS]
+    figure, axes = plots.canvas(max(1, len(points)), agenda)
+    for ax, (title, cells) in zip(axes, points, strict=False):
+        plots.tuning(ax, agenda, rows, plots.styles(agenda), cells)
+        ax.set_title(title, fontsize=10)
+    return plots.finish(figure, agenda, rows)
+
+
+def _point_title(cell: Cell) -> str:
+    return ", ".join(_said(name, value) for name, value in cell.axes.items())
+
+
+def _said(name: str, value: Any) -> str:
+    return f"{name} = {value:g}" if isinstance(value, float) else f"{name} = {value}"
+
+
+def _points(part: pd.DataFrame, names: list[str]) -> list[tuple[str, pd.DataFrame]]:
+    """The parts of `part` that agree in the columns `names`, each with a title that says their values."""
+    if not names:
+        return [("", part)]
+    return [
+        (", ".join(_said(name, value) for name, value in zip(names, values, strict=True)), group)
+        for values, group in part.groupby(names, dropna=False)
+    ]

@@ -1,0 +1,357 @@
+"""The `dfa-tune` command: parse, call, print. Heavy modules are imported by the command that needs them."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from dfa_tune.errors import UserError
+
+if TYPE_CHECKING:
+    from dfa_tune.sweep import Sweep
+
+
+class _Commands(TyperGroup):
+    """Turns a UserError into its message and exit code 2, whichever command raised it."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except UserError as error:
+            typer.echo(f"dfa-tune: {error}", err=True)
+            raise typer.Exit(2) from None
+
+
+app = typer.Typer(
+    name="dfa-tune",
+    cls=_Commands,
+    help="Backpropagation against direct feedback alignment: tune, repeat and plot sweeps with Ray Tune.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+Space = Annotated[str, typer.Argument(help="A name that `dfa-tune list` shows, or the path of a YAML file.")]
+Results = Annotated[str, typer.Option(help="Folder or URI of the results.", metavar="DIR|URI")]
+Data = Annotated[
+    Path | None,
+    typer.Option(help="Folder of torchvision's files; default DFA_TUNE_DATA, or the user's cache."),
+]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Change a field, e.g. training.epochs=2. Repeatable."),
+]
+Methods = Annotated[
+    list[str] | None, typer.Option("--method", metavar="NAME", help="Keep only this method. Repeatable.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
+
+HEADINGS = {"learning_rate": "rate", "at_edge": "at edge", "mean": "mean accuracy"}
+
+
+def main() -> None:
+    """The console script's entry."""
+    app()
+
+
+def _sweep(space: str, overrides: list[str] | None, methods: list[str] | None) -> Sweep:
+    from dfa_tune.sweep import load_sweep
+
+    return load_sweep(space, overrides=overrides or (), methods=methods or ())
+
+
+def _retry_command() -> str:
+    return "dfa-tune " + " ".join(_quoted(argument) for argument in sys.argv[1:])
+
+
+def _quoted(argument: str) -> str:
+    import shlex
+
+    return shlex.quote(argument)
+
+
+@app.command("list")
+def list_spaces() -> None:
+    """The search spaces, one line each."""
+    from dfa_tune.sweep import load_sweep, space_names
+
+    names = space_names()
+    for name in names:
+        typer.echo(f"{name:<{max(map(len, names))}}  {load_sweep(name).title}")
+
+
+def _pack_size(value: str) -> int | str:
+    if value == "auto":
+        return value
+    if value.isdecimal() and int(value) >= 1:
+        return int(value)
+    raise UserError(f"--pack {value}; valid: auto, or a number of trials from 1")
+
+
+Pack = Annotated[str, typer.Option(metavar="auto|N", help="Trials that one worker trains together.")]
+Cpus = Annotated[int, typer.Option(min=1, help="Cores, and threads, of a pack.")]
+Gpus = Annotated[
+    float | None, typer.Option(min=0, help="GPUs of a pack, fractions too; 0 leaves the GPUs alone.")
+]
+
+
+@app.command()
+def plan(
+    space: Space,
+    results: Results = "results",
+    data: Data = None,
+    set_: Set = None,
+    method: Methods = None,
+    pack: Pack = "auto",
+    cpus_per_pack: Cpus = 1,
+) -> None:
+    """Trials, packs, what is done already, an estimate of the time; starts nothing."""
+    from dfa_tune.analysis.load import load
+    from dfa_tune.orchestration.estimate import estimate
+    from dfa_tune.orchestration.ledger import Ledger
+    from dfa_tune.orchestration.packs import make_packs
+    from dfa_tune.orchestration.progress_text import clock
+    from dfa_tune.orchestration.session import available_cpus
+    from dfa_tune.results.store import Store
+
+    size: Any = _pack_size(pack)
+    sweep = _sweep(space, set_, method)
+    agenda, rows = load(sweep, results, data=data)
+    ledger = Ledger(agenda, Store(results, sweep.name), rows)
+    count, ready = ledger.count(), ledger.ready()
+    slots = max(1, available_cpus() // cpus_per_pack)
+    unseen = count.remaining - len(ready)
+    guess = estimate(ready, unseen, rows)
+    typer.echo(f"{sweep.name}: {sweep.title}")
+    typer.echo(f"  methods     {', '.join(dict.fromkeys(m.name for m in sweep.methods))}")
+    if sweep.axes:
+        typer.echo(f"  axes        {', '.join(sweep.axes)}")
+    typer.echo(f"  trials      {count.planned} planned, {count.done} done, {count.remaining} remaining")
+    later = f", and {unseen} trials when learning rates are chosen" if unseen else ""
+    typer.echo(f"  packs       {len(make_packs(ready, size, slots))} ready, {slots} at once{later}")
+    how = "measured on this space's finished trials" if guess.measured else "rough, from the products' size"
+    typer.echo(f"  time        about {clock(guess.wall(slots))} on {slots * cpus_per_pack} cores ({how})")
+
+
+@app.command()
+def run(
+    space: Space,
+    results: Results = "results",
+    data: Data = None,
+    set_: Set = None,
+    method: Methods = None,
+    address: Annotated[
+        str | None, typer.Option(help="Ray cluster: auto or HOST:PORT; default a local one.")
+    ] = None,
+    pack: Pack = "auto",
+    cpus_per_pack: Cpus = 1,
+    gpus_per_pack: Gpus = None,
+    max_concurrent: Annotated[int | None, typer.Option(min=1, help="Packs at once, at most.")] = None,
+) -> None:
+    """Runs what is not done; may be stopped and run again at any time."""
+    from dfa_tune.orchestration.runner import Resources, run_sweep
+
+    sweep = _sweep(space, set_, method)
+    resources = Resources(
+        address=address,
+        pack=_pack_size(pack),  # type: ignore[arg-type]
+        cpus_per_pack=cpus_per_pack,
+        gpus_per_pack=gpus_per_pack,
+        max_concurrent=max_concurrent,
+    )
+    from rich.console import Console
+
+    try:
+        outcome = run_sweep(sweep, results, data=data, resources=resources, console=Console())
+    except KeyboardInterrupt:
+        typer.echo("\nInterrupted. Every finished pack is kept; to go on:\n  " + _retry_command(), err=True)
+        raise typer.Exit(130) from None
+    for name in outcome.set_aside:
+        typer.echo(f"Set aside as damaged: {name} (now in {sweep.name}/damaged)")
+    if outcome.taken_over:
+        typer.echo(f"Taken over from other spaces: {outcome.taken_over} trials")
+    if not outcome.trained and not outcome.failed:
+        typer.echo(f"Nothing left to do: all {outcome.count.planned} trials of {sweep.name} are done.")
+    _show_results(sweep, results, data, redraw=outcome.trained + outcome.taken_over > 0)
+    if outcome.failed or outcome.count.remaining:
+        for trial, cause in outcome.failed.items():
+            typer.echo(f"failed: {trial}: {cause}", err=True)
+        typer.echo(f"{outcome.count.remaining} trials remain; to retry:\n  {_retry_command()}", err=True)
+        raise typer.Exit(1)
+
+
+def _show_results(sweep: Sweep, results: str, data: Path | None, *, redraw: bool) -> None:
+    """The summary table, and the paths of the figure and of the results."""
+    from dfa_tune.analysis.load import load
+    from dfa_tune.analysis.tables import summary_table
+    from dfa_tune.results.store import Store
+
+    agenda, rows = load(sweep, results, data=data)
+    _print_table(sweep.title or sweep.name, summary_table(agenda, rows))
+    store = Store(results, sweep.name)
+    figures = [store.path("figures", f"{sweep.name}.{suffix}") for suffix in ("png", "svg")]
+    if redraw or not all(Path(path).exists() for path in figures):
+        from dfa_tune.analysis.figures import draw, save
+
+        figures = save(draw(sweep, agenda, rows), store, sweep.name)
+    for path in figures:
+        typer.echo(f"figure   {path}")
+    typer.echo(f"results  {store.path('epochs')}")
+
+
+@app.command()
+def status(
+    space: Space,
+    results: Results = "results",
+    data: Data = None,
+    set_: Set = None,
+    method: Methods = None,
+) -> None:
+    """Done, running, failed, remaining; from another terminal too."""
+    from dfa_tune.analysis.load import load
+    from dfa_tune.orchestration.ledger import Ledger
+    from dfa_tune.results.failures import failures
+    from dfa_tune.results.leases import Leases
+    from dfa_tune.results.store import Store
+
+    sweep = _sweep(space, set_, method)
+    store = Store(results, sweep.name)
+    agenda, rows = load(sweep, results, data=data)
+    ledger = Ledger(agenda, store, rows)
+    count = ledger.count()
+    left = {trial.id: trial for trial in ledger.ready()}
+    running = left.keys() & {t for lease in Leases(store).active().values() for t in lease.trial_ids}
+    failed = {trial: cause for trial, cause in failures(store).items() if trial in left.keys() - running}
+    typer.echo(
+        f"{sweep.name}: {count.planned} trials: {count.done} done, {len(running)} running,"
+        f" {len(failed)} failed, {count.remaining - len(running) - len(failed)} remaining"
+    )
+    for trial_id, cause in failed.items():
+        trial = left[trial_id]
+        typer.echo(f"failed: {trial_id} ({trial.method.name}, rate {trial.learning_rate:g}): {cause}")
+
+
+@app.command()
+def best(
+    space: Space,
+    results: Results = "results",
+    data: Data = None,
+    set_: Set = None,
+    method: Methods = None,
+    json_: Json = False,
+) -> None:
+    """The chosen learning rate of each method, and whether it is at its range's edge."""
+    from dfa_tune.analysis.load import load
+    from dfa_tune.analysis.tables import best_table
+
+    sweep = _sweep(space, set_, method)
+    _print(f"{sweep.name}: chosen learning rates", best_table(*load(sweep, results, data=data)), json_)
+
+
+@app.command()
+def summary(
+    space: Space,
+    results: Results = "results",
+    data: Data = None,
+    set_: Set = None,
+    method: Methods = None,
+    json_: Json = False,
+) -> None:
+    """Final accuracy of each method: n, mean, interval."""
+    from dfa_tune.analysis.load import load
+    from dfa_tune.analysis.tables import summary_table
+
+    sweep = _sweep(space, set_, method)
+    _print(sweep.title or sweep.name, summary_table(*load(sweep, results, data=data)), json_)
+
+
+@app.command()
+def plot(
+    space: Space,
+    results: Results = "results",
+    data: Data = None,
+    set_: Set = None,
+    method: Methods = None,
+) -> None:
+    """The figure, as PNG and SVG under the results' `figures`."""
+    from dfa_tune.analysis.figures import draw, save
+    from dfa_tune.analysis.load import load
+    from dfa_tune.results.store import Store
+
+    sweep = _sweep(space, set_, method)
+    agenda, rows = load(sweep, results, data=data)
+    if rows.empty:
+        raise UserError(f"{sweep.name}: no results in {results} yet; run: dfa-tune run {space}")
+    for path in save(draw(sweep, agenda, rows), Store(results, sweep.name), sweep.name):
+        typer.echo(path)
+
+
+@app.command()
+def compact(space: Space, results: Results = "results") -> None:
+    """Merges the many Parquet files of a finished sweep into few."""
+    from dfa_tune.results.store import Store
+
+    sweep = _sweep(space, None, None)
+    removed = Store(results, sweep.name).compact()
+    typer.echo(f"{sweep.name}: {removed} files fewer")
+
+
+@app.command()
+def doctor(results: Results = "results", data: Data = None) -> None:
+    """What this machine can do: Ray, GPUs, data sets, storage."""
+    from dfa_tune.doctor import examine
+
+    problems = 0
+    for check in examine(results, data):
+        problems += not check.good
+        typer.echo(f"{'ok  ' if check.good else 'FAIL'}  {check.name:<10} {check.text}")
+    raise typer.Exit(1 if problems else 0)
+
+
+def _print(title: str, table: list[dict[str, Any]], as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(table, allow_nan=False, indent=2))
+    else:
+        _print_table(title, table)
+
+
+def _print_table(title: str, table: list[dict[str, Any]]) -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+
+    if not table:
+        typer.echo(f"{title}: nothing to show yet")
+        return
+    shown = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    columns = [column for column in table[0] if column not in ("low", "high")]
+    for column in columns:
+        shown.add_column(HEADINGS.get(column, column), justify="left" if column == "method" else "right")
+        if column == "mean":
+            shown.add_column("95% interval", justify="right", no_wrap=True)
+    for row in table:
+        cells = []
+        for column in columns:
+            cells.append(_cell(column, row[column]))
+            if column == "mean":
+                known = row["low"] is not None
+                cells.append(f"{row['low']:.3f} .. {row['high']:.3f}" if known else "-")
+        shown.add_row(*cells)
+    # A pipe or a file has no width: no column is cut for its sake
+    console = Console() if sys.stdout.isatty() else Console(width=200)
+    console.print(shown)
+
+
+def _cell(column: str, value: Any) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if not isinstance(value, float):
+        return str(value)
+    return f"{value:.4g}" if column == "learning_rate" else f"{value:.3f}"

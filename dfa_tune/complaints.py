@@ -1,0 +1,184 @@
+"""What is said of a search space that is not valid: the file, the key's path, the value, what would do."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+
+from dfa_tune.errors import UserError
+
+Path = tuple[str | int, ...]
+Model = TypeVar("Model", bound=BaseModel)
+_ABSENT = object()
+_MAX_LINES = 4  # complaints at once; the rest is often their consequence
+
+_NEEDED = {
+    "int_type": "a whole number",
+    "int_parsing": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "float_parsing": "a number",
+    "finite_number": "a finite number",
+    "string_type": "text",
+    "bool_type": "true or false",
+    "bool_parsing": "true or false",
+    "dict_type": "a mapping of keys to values",
+    "model_type": "a mapping of keys to values",
+    "list_type": "a list",
+    "tuple_type": "a list",
+    "greater_than": "a number above {gt}",
+    "greater_than_equal": "at least {ge}",
+    "less_than": "a number below {lt}",
+    "less_than_equal": "at most {le}",
+    "too_short": "a list of at least {min_length}",
+    "too_long": "at most {max_length} of them",
+    "string_too_long": "at most {max_length} characters",
+    "literal_error": "{expected}",
+    "enum": "{expected}",
+}
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a space's values come from: its file, and the `--set` options by the path that they set."""
+
+    file: str
+    options: Mapping[str, str] = field(default_factory=dict)
+
+    def error(self, path: Path, reason: str, value: Any = _ABSENT) -> UserError:
+        """The complaint about the value at `path`."""
+        return UserError(self._line(path, reason, value))
+
+    def validate(self, model: type[Model], data: Any, path: Path = ()) -> Model:
+        """`data` as the model; raises UserError where it is not. `path` says where in the space it is."""
+        if isinstance(data, dict):
+            self._refuse_look_alikes(model, data, path)
+        try:
+            return model.model_validate(data)
+        except ValidationError as error:
+            lines = list(self._lines(model, data, path, error))
+        more = [f"... and {len(lines) - _MAX_LINES} more"] if len(lines) > _MAX_LINES else []
+        raise UserError("\n".join(lines[:_MAX_LINES] + more)) from None
+
+    def _line(self, path: Path, reason: str, value: Any = _ABSENT) -> str:
+        dotted = ".".join(map(str, path))
+        option = next((o for key, o in self.options.items() if _same_branch(key, dotted)), None)
+        parts = [self.file if option is None else f"{self.file} with --set {option}"]
+        if dotted:
+            parts.append(dotted if value is _ABSENT else f"{dotted} = {shown(value)}")
+        return ": ".join([*parts, reason])
+
+    def _refuse_look_alikes(self, model: type[BaseModel], data: dict[str, Any], path: Path) -> None:
+        """`true` is no 1 and `yes` no true, though Python and pydantic would have it so."""
+        for name, about in model.model_fields.items():
+            if name not in data or about.annotation is Any:
+                continue
+            value, kinds = data[name], set(_leaves(about.annotation))
+            if isinstance(value, bool) and bool not in kinds and kinds & {int, float}:
+                number = "a number" if float in kinds else "a whole number"
+                raise self.error((*path, name), f"valid: {number}", value)
+            if kinds == {bool} and not isinstance(value, bool):
+                raise self.error((*path, name), "valid: true or false", value)
+
+    def _lines(self, model: type[BaseModel], data: Any, path: Path, error: ValidationError) -> Iterable[str]:
+        # A union complains once for each of its members: gathered here, under the path they share.
+        reasons: dict[Path, list[str]] = {}
+        for item in error.errors(include_url=False):
+            place = _existing(item["loc"], data)
+            if item["type"] in ("missing", "extra_forbidden"):
+                place = item["loc"]
+            reasons.setdefault(place, []).append(_reason(item, model, place))
+        for place, found in reasons.items():
+            plain = [reason for reason in found if not reason.startswith("valid: ")]
+            valid = " or ".join(dict.fromkeys(reason.removeprefix("valid: ") for reason in found))
+            yield self._line(
+                (*path, *place),
+                plain[0] if plain else f"valid: {valid}{_nearest_quoted(_value(place, data), valid)}",
+                _value(place, data),
+            )
+
+
+def shown(value: Any) -> str:
+    """A value as YAML has it, shortened."""
+    try:
+        text = json.dumps(value, ensure_ascii=False)
+    except (TypeError, ValueError):
+        text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def unknown_key(key: object, valid: Iterable[str]) -> str:
+    """What to say of a key that is not among the `valid` ones."""
+    valid = list(valid)
+    return f"unknown key; valid: {', '.join(valid)}.{nearest(key, valid)}"
+
+
+def nearest(name: object, names: Iterable[str]) -> str:
+    """ " Did you mean 'x'?", or nothing where no name is near."""
+    near = difflib.get_close_matches(str(name), list(names), n=1)
+    return f" Did you mean {near[0]!r}?" if near else ""
+
+
+def takes_list(annotation: Any) -> bool:
+    """Whether a field of this type can be a list."""
+    parts = get_args(annotation)
+    return get_origin(annotation) in (list, tuple) or any(takes_list(part) for part in parts)
+
+
+def _reason(item: Any, model: type[BaseModel], place: Path) -> str:
+    kind, context = item["type"], item.get("ctx", {})
+    if kind == "missing":
+        return "missing, and there is no default"
+    if kind == "extra_forbidden":
+        return unknown_key(place[-1], model.model_fields)
+    if kind == "value_error":
+        return str(context["error"])
+    if kind in _NEEDED:
+        return "valid: " + _NEEDED[kind].format(**context)
+    return str(item["msg"])
+
+
+def _nearest_quoted(value: Any, valid: str) -> str:
+    near = nearest(value, re.findall(r"'([^']+)'", valid)) if isinstance(value, str) else ""
+    return near and f".{near}"
+
+
+def _existing(location: Path, data: Any) -> Path:
+    """The part of pydantic's location that is in the data; the rest names members of a union."""
+    for depth, key in enumerate(location):
+        if not _has(data, key):
+            return location[:depth]
+        data = data[key]
+    return location
+
+
+def _value(place: Path, data: Any) -> Any:
+    for key in place:
+        if not _has(data, key):
+            return _ABSENT
+        data = data[key]
+    return data if place else _ABSENT
+
+
+def _has(data: Any, key: Any) -> bool:
+    if isinstance(data, list):
+        return isinstance(key, int) and key < len(data)
+    return isinstance(data, dict) and key in data
+
+
+def _leaves(annotation: Any) -> Iterable[Any]:
+    """The plain types that an annotation is made of, without None."""
+    parts = get_args(annotation)[:1] if hasattr(annotation, "__metadata__") else get_args(annotation)
+    if not parts:
+        return [] if annotation is type(None) else [annotation]
+    return [leaf for part in parts for leaf in _leaves(part)]
+
+
+def _same_branch(key: str, dotted: str) -> bool:
+    return dotted == key or dotted.startswith(f"{key}.") or key.startswith(f"{dotted}.")

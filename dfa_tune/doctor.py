@@ -1,0 +1,89 @@
+"""What this machine can do, one line a check."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+from dfa_tune.errors import UserError
+from dfa_tune.problems.datasets import DATASETS, data_folder, load_images, missing_files
+from dfa_tune.results.store import Store
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing looked at; `good` false: something that `run` would fail on."""
+
+    name: str
+    good: bool
+    text: str
+
+
+def examine(results: str, data: Path | None) -> Iterator[Check]:
+    """Looks at one thing after the other."""
+    from dfa_tune.orchestration.session import available_cpus
+
+    yield Check("python", True, f"{platform.python_version()} on {platform.platform()}")
+    yield Check("ray", True, version("ray"))
+    yield from _torch(available_cpus())
+    folder = data_folder(data)
+    for name in DATASETS:
+        yield _dataset(name, folder)
+    yield _storage(results)
+
+
+def _torch(cpus: int) -> Iterator[Check]:
+    import torch
+
+    yield Check("torch", True, torch.__version__)
+    capability = torch.backends.cpu.get_cpu_capability()
+    yield Check(
+        "cpu", True, f"{cpus} cores to use, {capability}; bfloat16 products in hardware: {_bfloat16()}"
+    )
+    if not torch.cuda.is_available():
+        yield Check("gpu", True, "none that torch can use; everything runs on the CPU")
+        return
+    for index in range(torch.cuda.device_count()):
+        free, total = torch.cuda.mem_get_info(index)
+        name = torch.cuda.get_device_name(index)
+        yield Check("gpu", True, f"{name}, {free / 2**30:.0f} of {total / 2**30:.0f} GiB free")
+
+
+def _bfloat16() -> str:
+    """Whether the CPU multiplies bfloat16 itself; without it, bfloat16 only costs."""
+    import torch
+
+    supported = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)()
+    return "yes" if supported else "no (training.precision: bfloat16 would be slower here)"
+
+
+def _dataset(name: str, folder: Path) -> Check:
+    missing = missing_files(name, folder)
+    if missing:
+        return Check("data", True, f"{name}: not here; downloaded on first use into {folder}")
+    try:
+        train, test = load_images(name, folder)
+    except UserError as error:
+        return Check("data", False, str(error))
+    where = "comes with scikit-learn" if DATASETS[name].folder is None else f"in {folder}"
+    return Check("data", True, f"{name}: {len(train.digits):,} + {len(test.digits):,} images, {where}")
+
+
+def _storage(results: str) -> Check:
+    try:
+        Store(results, "doctor-probe").check_writable()
+    except UserError as error:
+        return Check("storage", False, str(error))
+    if "://" in results:
+        return Check("storage", True, f"{results} is writable")
+    probe = Path(results) / "doctor-probe"
+    shutil.rmtree(probe, ignore_errors=True)
+    existing = next(
+        parent for parent in (Path(results).absolute(), *Path(results).absolute().parents) if parent.exists()
+    )
+    free = shutil.disk_usage(existing).free / 2**30
+    return Check("storage", True, f"{results} is writable, {free:.0f} GiB free")

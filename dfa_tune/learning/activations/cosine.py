@@ -1,0 +1,5 @@
+"""cos(a); with random weights and phases the features of `fourier_features`."""
+
+from dfa_tune.learning.activations._activation import Activation
+
+ACTIVATION = Activation(value=lambda a: a.cos(), derivative=lambda a, h: -a.sin())

@@ -1,0 +1,27 @@
+"""Adadelta, scaled by the learning rate as in PyTorch (thesis section 1.4.2; Zeiler 2012).
+
+E[g^2] <- rho E[g^2] + (1 - rho) g^2; step = RMS[step] / RMS[g] g with RMS[.] = sqrt(E[.^2] + epsilon);
+E[step^2] <- rho E[step^2] + (1 - rho) step^2; theta <- theta - eta step.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dfa_tune.learning.optimizers._base import EPSILON, RHO, Base
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class Optimizer(Base):
+    """State: the running means of squared gradients and of squared steps."""
+
+    slots = 2
+
+    def step(self, gradient: Tensor, learning_rate: Tensor, t: int) -> None:
+        square, moved = self.state
+        square.mul_(RHO).addcmul_(gradient, gradient, value=1 - RHO)
+        step = (moved + EPSILON).sqrt_().div_((square + EPSILON).sqrt_()).mul_(gradient)
+        moved.mul_(RHO).addcmul_(step, step, value=1 - RHO)
+        self.parameter.addcmul_(step, learning_rate, value=-1)

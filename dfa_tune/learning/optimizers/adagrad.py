@@ -1,0 +1,22 @@
+"""Adagrad: G <- G + g^2, theta <- theta - eta g / sqrt(G + epsilon) (thesis section 1.4.2)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dfa_tune.learning.optimizers._base import EPSILON, Base
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class Optimizer(Base):
+    """State: the sum of squared gradients G."""
+
+    slots = 1
+
+    def step(self, gradient: Tensor, learning_rate: Tensor, t: int) -> None:
+        (total,) = self.state
+        total.addcmul_(gradient, gradient)
+        gradient.mul_(learning_rate)
+        self.parameter.addcdiv_(gradient, (total + EPSILON).sqrt_(), value=-1)

@@ -1,0 +1,21 @@
+"""Momentum: v <- gamma v + eta g, theta <- theta - v (thesis section 1.4.1)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dfa_tune.learning.optimizers._base import RHO, Base
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class Optimizer(Base):
+    """State: the velocity v."""
+
+    slots = 1
+
+    def step(self, gradient: Tensor, learning_rate: Tensor, t: int) -> None:
+        (velocity,) = self.state
+        velocity.mul_(RHO).addcmul_(gradient, learning_rate)
+        self.parameter.sub_(velocity)

@@ -1,0 +1,32 @@
+"""Nesterov's accelerated gradient (thesis section 1.4.1).
+
+v <- gamma v + eta g(theta - gamma v), theta <- theta - v.
+
+What is stored is the look-ahead point phi = theta - gamma v, where the gradient is taken; one step
+moves it by -(eta g + gamma v_new). The test sees theta.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dfa_tune.learning.optimizers._base import RHO, Base
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class Optimizer(Base):
+    """State: the velocity v."""
+
+    slots = 1
+
+    def step(self, gradient: Tensor, learning_rate: Tensor, t: int) -> None:
+        (velocity,) = self.state
+        gradient.mul_(learning_rate)
+        velocity.mul_(RHO).add_(gradient)
+        self.parameter.sub_(gradient).sub_(velocity, alpha=RHO)
+
+    def evaluated(self) -> Tensor:
+        """theta = phi + gamma v."""
+        return self.parameter.add(self.state[0], alpha=RHO)

@@ -1,0 +1,5 @@
+"""Random linear features: as `relu_features`, without the ReLU (thesis section 1.3.2)."""
+
+from dfa_tune.learning.rules._rule import Rule
+
+RULE = Rule(trains_hidden=False, activation="linear")

@@ -1,0 +1,5 @@
+"""Only the output layer of the ordinary network is trained (thesis section 2.2)."""
+
+from dfa_tune.learning.rules._rule import Rule
+
+RULE = Rule(trains_hidden=False)

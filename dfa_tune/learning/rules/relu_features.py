@@ -1,0 +1,5 @@
+"""Random ReLU features: the hidden layer as initialised, frozen (thesis section 1.3.2)."""
+
+from dfa_tune.learning.rules._rule import Rule
+
+RULE = Rule(trains_hidden=False, activation="relu")

@@ -1,0 +1,22 @@
+"""Sign-symmetric feedback: the signs of the transposed weights, a fixed magnitude (Liao et al. 2016).
+
+The magnitude is 1/sqrt(fan_in), the bound of the initial weights. It needs the weights' signs, but
+not their values: half-way between backpropagation and feedback alignment.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dfa_tune.learning.rules._rule import Rule
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def transport(weight: Tensor, feedback: Tensor | None) -> Tensor:
+    """sign(W) / sqrt(fan_in), (P, fan_in, fan_out) as the weights above."""
+    return weight.sign() / weight.shape[1] ** 0.5
+
+
+RULE = Rule(transport=transport)

@@ -1,0 +1,59 @@
+"""What a network and its training are: plain, frozen, validated; nothing here imports torch."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from dfa_tune.registry import ACTIVATIONS
+
+Width = Annotated[int, Field(ge=1, le=1_000_000, strict=True)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class Settings(BaseModel):
+    """A group of fields that no one changes after they were read; an unknown field is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+
+class Network(Settings):
+    """A fully connected network with one logit (thesis section 2.1)."""
+
+    hidden: tuple[Width, ...] = (512,)  # widths of the hidden layers; 512 is the thesis' for parity
+    activation: str = "relu"
+    bias: bool = False  # one in every layer; the thesis shows none in its figures
+    # Standard deviation of `gaussian_features`' frozen weights; null: sqrt(6 / (fan_in + fan_out))
+    feature_std: Positive | None = None
+
+    @field_validator("hidden", mode="before")
+    @classmethod
+    def _one_width_is_one_layer(cls, value: object) -> object:
+        return (value,) if isinstance(value, int) and not isinstance(value, bool) else value
+
+    @field_validator("hidden")
+    @classmethod
+    def _some_layer(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+        if not value:
+            raise ValueError("at least one hidden layer is needed; valid: a width, or a list of widths")
+        return value
+
+    @field_validator("activation")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        if value not in ACTIVATIONS.names():
+            raise ValueError(ACTIVATIONS.unknown(value))
+        return value
+
+
+class Training(Settings):
+    """How long and with what steps a network is trained."""
+
+    epochs: Annotated[int, Field(ge=1, le=1_000_000, strict=True)] = 20
+    batch_size: Annotated[int, Field(ge=1, strict=True)] | Literal["full"] = 128  # full: one step an epoch
+    weight_decay: NotNegative = 0.0  # coupled: added to the gradient (thesis: 1e-3 for parity)
+    precision: Literal["float32", "bfloat16", "float64"] = "float32"  # of the matrix products
+    device: Literal["auto", "cpu", "cuda"] = "auto"  # auto: a GPU where Ray offers one
+    evaluate_every: Annotated[int, Field(ge=1, strict=True)] = 1  # epochs between two rows; the last has one

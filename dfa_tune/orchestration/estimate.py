@@ -1,0 +1,57 @@
+"""How long a sweep will take: from what its trials took already, or else from their products' size."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from dfa_tune.trial import Trial
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+# Of one core on products of these sizes, and per step beside them; right within a factor of a few
+FLOPS_A_SECOND = 3.0e10
+SECONDS_A_STEP = 3.0e-4
+START_SECONDS = 16.0  # Ray and the first workers
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Seconds of one core for all that remains; `measured`: from finished trials of the same space."""
+
+    core_seconds: float
+    measured: bool
+
+    def wall(self, slots: int) -> float:
+        """Seconds from start to end with `slots` packs at once."""
+        return START_SECONDS + self.core_seconds / slots if self.core_seconds else 0.0
+
+
+def work(trial: Trial) -> float:
+    """Seconds of one core that a trial should take by the size of its matrix products."""
+    inputs = getattr(trial.problem, "d", None) or _pixels(trial.problem)
+    widths = [inputs, *trial.network.hidden]
+    weights = sum(a * b for a, b in pairwise(widths))
+    samples, epochs = trial.problem.samples, trial.training.epochs
+    steps = -(-samples // int(trial.training.batch_size))
+    tests = -(-epochs // trial.training.evaluate_every)
+    flops = 2 * weights * (2 * samples * epochs + (trial.problem.test_samples or 0) * tests)
+    return float(flops / FLOPS_A_SECOND + steps * epochs * SECONDS_A_STEP)
+
+
+def _pixels(problem: object) -> int:
+    side = 8 if getattr(problem, "dataset", None) == "digits" else 28
+    return side * side * getattr(problem, "k", 1)
+
+
+def estimate(trials: list[Trial], unseen: int, rows: pd.DataFrame) -> Estimate:
+    """For `trials` and `unseen` more like them, whose learning rate is not chosen yet."""
+    if not trials and not unseen:
+        return Estimate(0.0, bool(len(rows)))
+    if not rows.empty:
+        each = float(rows.groupby("trial_id")["seconds"].sum().mean())
+        return Estimate(each * (len(trials) + unseen), True)
+    each = sum(map(work, trials)) / max(1, len(trials))
+    return Estimate(each * (len(trials) + unseen), False)

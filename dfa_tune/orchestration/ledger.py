@@ -1,0 +1,95 @@
+"""What is done and what is next: the agenda with what the store knows. Neither Ray nor torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dfa_tune.agenda import Agenda, Choice
+from dfa_tune.analysis.criteria import criteria
+from dfa_tune.results.store import Store
+from dfa_tune.trial import Trial
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Count:
+    """Trials of a sweep by what became of them."""
+
+    planned: int
+    done: int
+
+    @property
+    def remaining(self) -> int:
+        """Trials still to be trained, those included whose learning rate is not chosen yet."""
+        return self.planned - self.done
+
+
+class Ledger:
+    """Which trials of `agenda` are done, and which can be trained now.
+
+    It holds one number a finished trial, its criterion; the rows stay in the store.
+    """
+
+    def __init__(self, agenda: Agenda, store: Store, rows: pd.DataFrame) -> None:
+        self.agenda, self.store = agenda, store
+        self.criteria: dict[str, float] = {}
+        self._due: dict[str, Trial] = {}
+        self._open = list(agenda.cells)
+        self.absorb(rows)
+
+    def refresh(self) -> None:
+        """Take in whatever the store has by now."""
+        self.absorb(self.store.read())
+
+    def absorb(self, rows: pd.DataFrame) -> None:
+        """Take in rows of finished trials."""
+        if rows.empty:
+            self._extend()
+            return
+        tuning = self.agenda.sweep.tuning
+        self.criteria.update(criteria(rows, tuning.metric, tuning.window))
+        self._extend()
+
+    def _extend(self) -> None:
+        """Add to what is due what the criteria have settled; a cell whose repetitions are known is closed."""
+        still_open = []
+        for cell in self._open:
+            for trial in cell.due(self.criteria):
+                self._due.setdefault(trial.id, trial)
+            if cell.choice(self.criteria) is None:
+                still_open.append(cell)
+        self._open = still_open
+
+    def ready(self) -> list[Trial]:
+        """Trials that could be trained now: due and not done."""
+        return [trial for trial in self._due.values() if trial.id not in self.criteria]
+
+    def count(self) -> Count:
+        """How far the sweep is."""
+        return Count(self.agenda.planned, sum(trial in self.criteria for trial in self._due))
+
+    def take_over(self) -> int:
+        """Copy what other spaces under the same results have trained already; returns how many trials."""
+        taken = 0
+        while wanted := {trial.id: trial.stage for trial in self.ready()}:
+            found = self.store.take_over(wanted)
+            if not found:
+                break
+            taken += len(found)
+            self.absorb(self.store.read(found))  # may settle a learning rate, and make repetitions due
+        return taken
+
+    def best(self) -> Iterator[tuple[str, Choice]]:
+        """Each method's best learning rate so far, tuned or being tuned, by the sweep's order."""
+        best: dict[str, Choice] = {}
+        for cell in self.agenda.cells:
+            for trial in cell.tune_trials:
+                value = self.criteria.get(trial.id, float("nan"))
+                known = best.get(cell.method.name)
+                if value == value and (known is None or known.criterion is None or value > known.criterion):
+                    best[cell.method.name] = Choice(trial.learning_rate, value, False)
+        return iter(best.items())

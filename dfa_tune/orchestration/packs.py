@@ -1,0 +1,66 @@
+"""Packs: trials that one worker trains together as one batched computation."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import pairwise
+from typing import Any, Literal
+
+from dfa_tune.trial import Trial
+
+PackSize = int | Literal["auto"]
+LARGEST_CPU_PACK = 8  # a core gains little beyond: the products of one member keep it busy already
+LARGEST_GPU_PACK = 32
+PACKS_PER_SLOT = 3  # so that the last pack to end does not keep the other slots waiting for long
+
+
+@dataclass(frozen=True)
+class Pack:
+    """Trials that differ in learning rate, seed and feedback alone."""
+
+    trials: tuple[Trial, ...]
+
+    @cached_property
+    def id(self) -> str:
+        """16 hex characters; the name of its file of results."""
+        return hashlib.sha256("\n".join(trial.id for trial in self.trials).encode()).hexdigest()[:16]
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON types: what travels to the worker."""
+        return {"trials": [trial.to_json() for trial in self.trials]}
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> Pack:
+        """The pack that `to_json` wrote."""
+        return cls(tuple(Trial.from_json(trial) for trial in content["trials"]))
+
+
+def together(trial: Trial) -> str:
+    """What the trials of a pack have in common."""
+    shared = replace(trial, learning_rate=0.0, seed=0, method=replace(trial.method, feedback=None))
+    return json.dumps(shared.to_json(), sort_keys=True)
+
+
+def make_packs(trials: Iterable[Trial], size: PackSize, slots: int, gpu: bool = False) -> list[Pack]:
+    """`trials` cut into packs, in their order; `slots` packs run at once.
+
+    "auto": as large as pays on the device, but small enough that every slot gets several.
+    """
+    groups: dict[str, list[Trial]] = {}
+    for trial in trials:
+        groups.setdefault(together(trial), []).append(trial)
+    count = sum(map(len, groups.values()))
+    largest = LARGEST_GPU_PACK if gpu else LARGEST_CPU_PACK
+    most = max(1, min(largest, count // (PACKS_PER_SLOT * slots))) if size == "auto" else size
+    return [Pack(tuple(part)) for group in groups.values() for part in _even_parts(group, most)]
+
+
+def _even_parts(group: Sequence[Trial], size: int) -> Iterable[Sequence[Trial]]:
+    """`group` in as few parts as `size` allows, their lengths differing by at most one."""
+    parts = -(-len(group) // size)
+    bounds = [len(group) * part // parts for part in range(parts + 1)]
+    return [group[low:high] for low, high in pairwise(bounds)]

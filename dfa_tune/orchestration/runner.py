@@ -1,0 +1,189 @@
+"""Running a sweep: whatever is not done yet, on this machine or a cluster."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import uuid
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dfa_tune.analysis.load import load
+from dfa_tune.errors import UserError
+from dfa_tune.orchestration.ledger import Count, Ledger
+from dfa_tune.orchestration.packs import PackSize
+from dfa_tune.problems.datasets import data_folder
+from dfa_tune.problems.download import ensure
+from dfa_tune.results import failures
+from dfa_tune.results.store import Store
+from dfa_tune.sweep import Sweep, load_sweep
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+RETRIES = 2  # of a pack whose worker died
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resources:
+    """What a pack is given, and where.
+
+    `gpus_per_pack` None: a whole GPU where there are some and the space's device allows, else none.
+    """
+
+    address: str | None = None  # of a Ray cluster; None: a local Ray of our own
+    pack: PackSize = "auto"
+    cpus_per_pack: int = 1
+    gpus_per_pack: float | None = None
+    max_concurrent: int | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run did. `failed`: trial ids with what their worker said."""
+
+    count: Count
+    trained: int
+    taken_over: int
+    set_aside: list[str] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)
+
+
+def run_sweep(
+    space: str | Path | Sweep,
+    results: str | Path = "results",
+    *,
+    data: str | Path | None = None,
+    overrides: Sequence[str] = (),
+    methods: Sequence[str] = (),
+    resources: Resources | None = None,
+    console: Console | None = None,
+) -> Outcome:
+    """Train what is not done of `space` (a name, a path or a Sweep) and publish it under `results`.
+
+    `overrides` ("training.epochs=2") and `methods` change the space as `--set` and `--method` do. May be
+    stopped at any time and called again. Starts neither Ray nor torch where nothing is left. Raises
+    UserError, before anything starts, where the space, its data or the results' folder are not usable.
+    """
+    sweep = space if isinstance(space, Sweep) else load_sweep(space, overrides=overrides, methods=methods)
+    for dataset in sweep.datasets:
+        ensure(dataset, data)
+    store = Store(results if "://" in str(results) else Path(results).absolute(), sweep.name)
+    store.check_writable()
+    set_aside = store.set_aside()
+    failures.clear(store)
+    agenda, rows = load(sweep, store.location, data=data)
+    ledger = Ledger(agenda, store, rows)
+    taken_over = ledger.take_over()
+    before = ledger.count()
+    failed: dict[str, str] = {}
+    if before.remaining:
+        failed = _train(sweep, ledger, data, resources or Resources(), console)
+    count = ledger.count()
+    return Outcome(count, count.done - before.done, taken_over, set_aside, failed)
+
+
+def _train(
+    sweep: Sweep, ledger: Ledger, data: str | Path | None, resources: Resources, console: Console | None
+) -> dict[str, str]:
+    """One `Tuner.fit()` over all that is left; returns what failed."""
+    from rich.console import Console
+
+    from dfa_tune.orchestration.session import Session
+
+    devices = {point.training.device for point in sweep.points}
+    use_gpus = devices != {"cpu"} and resources.gpus_per_pack != 0
+    with Session(resources.address, use_gpus=use_gpus) as session:
+        from dfa_tune.orchestration.progress import Progress
+
+        with Progress(console or Console(quiet=True), sweep.name) as progress:
+            return _fit(sweep, ledger, data, resources, session.start(), use_gpus, progress)
+
+
+def _fit(
+    sweep: Sweep,
+    ledger: Ledger,
+    data: str | Path | None,
+    resources: Resources,
+    available: dict[str, float],
+    use_gpus: bool,
+    progress: Any,
+) -> dict[str, str]:
+    from ray import tune
+
+    from dfa_tune.orchestration.searcher import TuneThenRepeat
+    from dfa_tune.orchestration.trainable import PackTrainable
+    from dfa_tune.results.leases import Leases
+
+    share, slots = _share(sweep, resources, available, use_gpus)
+    leases = Leases(ledger.store, uuid.uuid4().hex)
+    constant = {
+        "results": str(ledger.store.location),
+        "name": sweep.name,
+        "data": str(data_folder(data).absolute()) if sweep.datasets else None,
+        "threads": resources.cpus_per_pack,
+        "owner": leases.owner,
+        "space": sweep.text,
+        "save_weights": sweep.save_weights,
+    }
+    gpu = share.get("GPU", 0) > 0
+    # Tune lets a searcher have one trial pending: short packs would then all go to the first worker, each
+    # before a second worker has started
+    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(slots + 1)
+    searcher = TuneThenRepeat(ledger, leases, constant, size=resources.pack, slots=slots, gpu=gpu)
+    progress.watch(searcher)
+    scratch = tempfile.mkdtemp(prefix="dfa_tune-")  # Tune's own notes; ours are in the store
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            tuner = tune.Tuner(
+                tune.with_resources(PackTrainable, share),
+                tune_config=tune.TuneConfig(
+                    search_alg=searcher,
+                    num_samples=-1,
+                    max_concurrent_trials=resources.max_concurrent,
+                    reuse_actors=True,
+                ),
+                run_config=tune.RunConfig(
+                    name=sweep.name,
+                    storage_path=scratch,
+                    verbose=0,
+                    callbacks=[progress],
+                    failure_config=tune.FailureConfig(max_failures=RETRIES),
+                    checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
+                ),
+            )
+            grid = tuner.fit()
+        causes = [str(error).strip().splitlines()[-1] for error in grid.errors]
+    finally:
+        for pack in searcher.running.values():
+            leases.release(pack.id)
+        shutil.rmtree(scratch, ignore_errors=True)
+    cause = "; ".join(dict.fromkeys(causes)) or "its worker died"
+    for pack in searcher.failed.values():
+        failures.record(ledger.store, pack.id, [trial.id for trial in pack.trials], cause)
+    return {trial.id: cause for pack in searcher.failed.values() for trial in pack.trials}
+
+
+def _share(
+    sweep: Sweep, resources: Resources, available: dict[str, float], use_gpus: bool
+) -> tuple[dict[str, float], int]:
+    """What each pack reserves, and how many packs run at once."""
+    cpus, gpus = available.get("CPU", 0), available.get("GPU", 0) if use_gpus else 0
+    if any(point.training.device == "cuda" for point in sweep.points) and not gpus:
+        raise UserError("training.device is 'cuda', but Ray offers no GPU; valid here: auto, cpu")
+    if resources.cpus_per_pack > cpus:
+        raise UserError(f"--cpus-per-pack {resources.cpus_per_pack}: Ray offers {cpus:g} CPUs")
+    wanted = resources.gpus_per_pack if resources.gpus_per_pack is not None else (1.0 if gpus else 0.0)
+    if wanted > gpus:
+        raise UserError(f"--gpus-per-pack {wanted:g}: Ray offers {gpus:g} GPUs")
+    share = {"CPU": float(resources.cpus_per_pack)}
+    slots = int(cpus // resources.cpus_per_pack)
+    if wanted:
+        share["GPU"] = wanted
+        slots = min(slots, int(gpus / wanted))
+    return share, max(1, min(slots, resources.max_concurrent or slots))

@@ -1,0 +1,109 @@
+"""Starting Ray so that it is quiet, private and ours, or joining a cluster.
+
+Everything here that is an environment variable must be set before Ray is imported.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import sys
+from typing import Any
+
+from dfa_tune.errors import UserError
+
+_QUIET = {
+    "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",  # under `uv run` Ray would rebuild the environment a worker
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # results go to Parquet; CSV, JSON and TensorBoard are slow
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Tune swallows the first Ctrl-C
+    "TUNE_GLOBAL_CHECKPOINT_S": "86400",  # its snapshots are not needed: the Parquet files are the state
+    "TUNE_WARN_THRESHOLD_S": "10",
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+}
+OBJECT_STORE_BYTES = 256 * 1024**2  # our workers exchange little through it
+
+
+def available_cpus() -> int:
+    """The cores this process may use, which in a container are fewer than the machine has."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
+
+
+class Session:
+    """A Ray to run in; a context that shuts Ray down, or leaves the cluster, at its end.
+
+    Without an address a Ray of our own is started, whatever else runs on this machine: on loopback, with
+    a fresh token, without a dashboard.
+    """
+
+    def __init__(self, address: str | None, *, use_gpus: bool) -> None:
+        self._address, self._theirs = address, False
+        for name, value in _QUIET.items():
+            os.environ.setdefault(name, value)
+        self._local: dict[str, Any] = {}
+        if address is None:
+            os.environ["RAY_AUTH_MODE"] = "token"
+            os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
+            # Without it Ray replaces a loopback address by the host's own, and listens on every interface
+            os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
+            self._local = {
+                "num_cpus": available_cpus(),
+                "include_dashboard": False,
+                "object_store_memory": OBJECT_STORE_BYTES,
+                "_node_ip_address": "127.0.0.1",
+            }
+            if not use_gpus:
+                self._local["num_gpus"] = 0
+
+    def start(self) -> dict[str, float]:
+        """Start or join; returns the cluster's resources. UserError where no cluster answers.
+
+        Where the caller has a Ray running in this process already, that one is used, and left running.
+        """
+        late = "ray" in sys.modules  # then it has read its environment already
+        import ray
+
+        if ray.is_initialized():
+            self._theirs = True
+            return dict(ray.cluster_resources())
+        if late and self._address is None:
+            _read_environment_again()
+        for name in ("ray", "ray.tune", "ray.train", "ray.data"):
+            logging.getLogger(name).setLevel(logging.CRITICAL)
+        try:
+            ray.init(
+                address=self._address or "local",
+                log_to_driver=False,
+                logging_level=logging.CRITICAL,
+                **self._local,
+            )
+        except (ConnectionError, ValueError, RuntimeError) as error:
+            if self._address is None:
+                raise
+            raise UserError(
+                f"--address {self._address}: no Ray cluster can be joined there ({error})"
+            ) from error
+        resources: dict[str, float] = ray.cluster_resources()
+        return resources
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        import ray
+
+        if not self._theirs:
+            ray.shutdown()
+
+
+def _read_environment_again() -> None:
+    """Let a Ray that was imported before us know of the token, and of the loopback address."""
+    from ray._private import ray_constants
+    from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined]
+
+    Config.initialize("")
+    AuthenticationTokenLoader.instance().reset_cache()
+    ray_constants.ENABLE_RAY_CLUSTER = False

@@ -1,0 +1,1 @@
+"""What is learnt: data sets, parity of digits, clusters. Seeds in, arrays out."""

@@ -1,0 +1,72 @@
+"""Fetching a data set on first use, through torchvision; fails within seconds where there is no network."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+from dfa_tune.errors import UserError
+from dfa_tune.problems.datasets import DATASETS, data_folder, how_to_get, missing_files
+
+# Where torchvision downloads from: asked before torchvision is imported, which alone takes seconds
+SERVERS = {
+    "mnist": ["https://ossci-datasets.s3.amazonaws.com/mnist/", "http://yann.lecun.com/exdb/mnist/"],
+    "fashion-mnist": ["http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"],
+    "kmnist": ["http://codh.rois.ac.jp/kmnist/dataset/kmnist/"],
+}
+PROBE_SECONDS = 4.0  # a mirror that has not answered by then is taken for unreachable
+
+
+def ensure(name: str, data: str | Path | None = None) -> None:
+    """Download data set `name` into its folder unless it is there; UserError says how to get it by hand."""
+    folder = data_folder(data)
+    if not missing_files(name, folder):
+        return
+    if not _reachable(SERVERS[name]):
+        missing = missing_files(name, folder)[0]
+        raise UserError(
+            f"data set {name!r}: {missing} is missing, and no download server answers."
+            f" {how_to_get(name, folder)}"
+        )
+    from torchvision import datasets  # seconds: only a download pays for it
+
+    kind = getattr(datasets, str(DATASETS[name].folder))
+    try:
+        with (
+            Path(os.devnull).open("w") as quiet,
+            contextlib.redirect_stderr(quiet),
+            contextlib.redirect_stdout(quiet),
+        ):
+            kind(root=str(folder), download=True)
+    except (OSError, RuntimeError) as error:
+        raise UserError(
+            f"data set {name!r}: the download failed ({error}). {how_to_get(name, folder)}"
+        ) from error
+
+
+def _reachable(urls: list[str]) -> bool:
+    """Whether any of `urls` answers; asked at once, in threads, since resolving a name has no time-out."""
+    answered = threading.Event()
+    pending = [threading.Thread(target=_ask, args=(url, answered), daemon=True) for url in urls]
+    for thread in pending:
+        thread.start()
+    deadline = time.monotonic() + PROBE_SECONDS
+    while not answered.is_set() and time.monotonic() < deadline and any(t.is_alive() for t in pending):
+        time.sleep(0.05)
+    return answered.is_set()
+
+
+def _ask(url: str, answered: threading.Event) -> None:
+    request = urllib.request.Request(url, method="HEAD", headers={"User-Agent": "dfa_tune"})
+    try:
+        with urllib.request.urlopen(request, timeout=PROBE_SECONDS):
+            answered.set()
+    except urllib.error.HTTPError:
+        answered.set()  # a folder that may not be listed is still a server that answers
+    except OSError:
+        return

@@ -1,0 +1,44 @@
+"""What a problem hands to the training loop."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Draw:
+    """The tuples of one epoch (or one test), not yet gathered.
+
+    Tuple i is the `items` at `indices[i]` side by side, flattened row by row. Nothing is copied
+    until a batch is wanted: 60,000 tuples of three digits would be 140 MB as bytes.
+    """
+
+    items: NDArray[Any]  # (M, rows, columns), uint8 or float32
+    indices: NDArray[np.int64]  # (N, k)
+    labels: NDArray[np.uint8]  # (N,): 0 or 1
+
+    def gather(self, part: slice = slice(None)) -> NDArray[Any]:
+        """The flattened inputs of some tuples: (N, rows * k * columns), in the items' type."""
+        stacked = self.items[self.indices[part]]  # (N, k, rows, columns)
+        return stacked.transpose(0, 2, 1, 3).reshape(len(stacked), -1)
+
+
+class Problem(Protocol):
+    """What is learnt. `inputs` values a tuple; network inputs are (value - mean) / std."""
+
+    inputs: int
+    mean: float
+    std: float
+    Settings: ClassVar[Any]
+
+    def train(self, seed: int, epoch: int) -> Draw:
+        """The training tuples of an epoch (from 1) under `seed`."""
+        ...
+
+    def test(self, seed: int, epoch: int) -> Draw:
+        """The tuples that this epoch's test uses under `seed`, from a stream of their own."""
+        ...

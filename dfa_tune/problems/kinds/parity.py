@@ -1,0 +1,106 @@
+"""Parity of k stacked digits (thesis section 2.1; Daniely and Malach 2020).
+
+A tuple is k images side by side; its label is the parity of the sum of their digits. Each epoch
+draws fresh tuples, for training and for testing.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from dfa_tune.problems.datasets import DATASETS, Images, load_images
+from dfa_tune.problems.draw import Draw
+from dfa_tune.problems.streams import generator
+
+Count = Annotated[int, Field(ge=1, strict=True)]
+
+
+class Settings(BaseModel):
+    """The fields of `problem` in a search space, for `kind: parity`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+    kind: Literal["parity"] = "parity"
+    dataset: Literal["digits", "mnist", "fashion-mnist", "kmnist"] = "mnist"
+    k: Annotated[int, Field(ge=1, le=64, strict=True)] = 3  # digits in a tuple
+    train_samples: Count | None = None  # tuples a training epoch; null: one for each training image
+    test_samples: Count | None = None  # tuples a test; null: one for each test image
+
+    def resolved(self) -> Settings:
+        """The same problem with its sample counts written out: what a trial's id is made from."""
+        sizes = DATASETS[self.dataset]
+        return self.model_copy(
+            update={
+                "train_samples": self.train_samples or sizes.train,
+                "test_samples": self.test_samples or sizes.test,
+            }
+        )
+
+    @property
+    def samples(self) -> int:
+        """Tuples in a training epoch: what `batch_size: full` means."""
+        return self.train_samples or DATASETS[self.dataset].train
+
+
+_Settings = Settings  # for annotations inside Problem, where the name is an attribute
+
+
+class Problem:
+    """Tuples of k images, labelled by the parity of their digits' sum.
+
+    `split`: "test" trains on all training images and tests on the test images; "validation" holds
+    out a sixth of the training images and tests on those, so that what chooses a learning rate is
+    never a test image.
+    """
+
+    Settings: ClassVar = Settings
+
+    def __init__(self, settings: _Settings, data: str | Path | None = None, split: str = "test") -> None:
+        self.settings = settings.resolved()
+        training, testing = load_images(settings.dataset, data)
+        if split == "validation":
+            training, testing = _hold_out(training)
+        self._training, self._testing = training, testing
+        # Of the images trained on: mean 33.3 and standard deviation 78.6 for MNIST
+        self.mean, self.std = float(training.pixels.mean()), float(training.pixels.std())
+        self.inputs = settings.k * training.pixels[0].size
+        # The thesis samples MNIST by permutations; `digits` has too few images for an epoch of them
+        self._replace = settings.dataset == "digits"
+
+    def train(self, seed: int, epoch: int) -> Draw:
+        """Fresh training tuples: (train_samples, k) indices from stream "train"."""
+        assert self.settings.train_samples is not None
+        return self._draw(self._training, self.settings.train_samples, generator(seed, "train", epoch))
+
+    def test(self, seed: int, epoch: int) -> Draw:
+        """Fresh test tuples: (test_samples, k) indices from stream "test"."""
+        assert self.settings.test_samples is not None
+        return self._draw(self._testing, self.settings.test_samples, generator(seed, "test", epoch))
+
+    def _draw(self, images: Images, samples: int, rng: np.random.Generator) -> Draw:
+        count = len(images.digits)
+        if self._replace:
+            indices = rng.integers(0, count, (samples, self.settings.k))
+        else:
+            indices = np.stack([_permuted(rng, count, samples) for _ in range(self.settings.k)], axis=1)
+        labels = images.digits[indices].sum(axis=1, dtype=np.int64) % 2
+        return Draw(images.pixels, indices, labels.astype(np.uint8))
+
+
+def _permuted(rng: np.random.Generator, count: int, samples: int) -> NDArray[np.int64]:
+    """`samples` of `count` positions without replacement; for more, permutation after permutation."""
+    rounds = -(-samples // count)
+    return np.concatenate([rng.permutation(count) for _ in range(rounds)])[:samples]
+
+
+def _hold_out(images: Images) -> tuple[Images, Images]:
+    """A sixth of the training images (MNIST: 10,000), the same whatever the seed, as a validation set."""
+    order = generator(0, "validation").permutation(len(images.digits))
+    cut = len(order) - len(order) // 6
+    kept, held = (Images(images.pixels[part], images.digits[part]) for part in (order[:cut], order[cut:]))
+    return kept, held

@@ -1,0 +1,53 @@
+"""What can be named in a search space: the modules of a package, found without importing them.
+
+A rule, an optimizer, a feedback initialisation, an activation and a problem are each one module,
+and the module's name is the name that a search space uses. Listing the names must not import
+torch (`dfa-tune plan` and a `run` with nothing left to do never need it), so the names are read
+from the files; a module is imported when its entry is asked for.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import pkgutil
+from functools import cache
+from typing import Any
+
+from dfa_tune.errors import UserError
+
+
+class Registry:
+    """The entries of `package`, by name; each module holds its entry in the attribute `attribute`."""
+
+    def __init__(self, package: str, attribute: str, kind: str) -> None:
+        self.package, self.attribute, self.kind = package, attribute, kind
+
+    def names(self) -> list[str]:
+        """All names, sorted; a module whose name begins with an underscore is not an entry."""
+        return _module_names(self.package)
+
+    def __getitem__(self, name: str) -> Any:
+        """The entry called `name`; raises UserError, with the nearest valid names, if there is none."""
+        if name not in self.names():
+            raise UserError(self.unknown(name))
+        return getattr(importlib.import_module(f"{self.package}.{name}"), self.attribute)
+
+    def unknown(self, name: object) -> str:
+        """What to say of a name that is not here."""
+        near = difflib.get_close_matches(str(name), self.names(), n=1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        return f"unknown {self.kind} {name!r}; valid: {', '.join(self.names())}.{hint}"
+
+
+@cache
+def _module_names(package: str) -> list[str]:
+    paths = importlib.import_module(package).__path__
+    return sorted(m.name for m in pkgutil.iter_modules(paths) if not m.name.startswith("_"))
+
+
+RULES = Registry("dfa_tune.learning.rules", "RULE", "rule")
+OPTIMIZERS = Registry("dfa_tune.learning.optimizers", "Optimizer", "optimizer")
+FEEDBACK = Registry("dfa_tune.learning.feedback", "sample", "feedback initialisation")
+ACTIVATIONS = Registry("dfa_tune.learning.activations", "ACTIVATION", "activation")
+PROBLEMS = Registry("dfa_tune.problems.kinds", "Problem", "problem")

@@ -1,0 +1,34 @@
+"""Trials that failed, for other terminals to see; the next run tries them again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection
+
+from dfa_tune.results.store import Store
+
+FOLDER = "failures"
+
+
+def record(store: Store, pack_id: str, trial_ids: Collection[str], cause: str) -> None:
+    """Note that the pack's trials failed, and what their worker said."""
+    content = json.dumps({"trials": sorted(trial_ids), "cause": cause})
+    store.put(content.encode(), FOLDER, f"{pack_id}.json")
+
+
+def clear(store: Store) -> None:
+    """Forget all failures: a run begins, and tries them again."""
+    for name in store.place.files(f"{store.name}/{FOLDER}"):
+        store.place.remove(f"{store.name}/{FOLDER}/{name}")
+
+
+def failures(store: Store) -> dict[str, str]:
+    """The cause of each failed trial's failure, by trial id."""
+    found: dict[str, str] = {}
+    for name in store.place.files(f"{store.name}/{FOLDER}"):
+        try:
+            content = json.loads(store.place.read(f"{store.name}/{FOLDER}/{name}"))
+            found |= dict.fromkeys(content["trials"], content["cause"])
+        except (FileNotFoundError, ValueError, KeyError, TypeError):
+            continue  # removed meanwhile, or not ours
+    return found

@@ -1,0 +1,111 @@
+"""Who trains what: packs that are being trained, so that two runs at once share the work.
+
+A lease is `<results>/<name>/leases/<pack_id>.json`. It is a courtesy, not a promise: where two hold
+one after all (on an object store, say, which has no locks), rows come twice and readers drop them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import time
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass
+from uuid import uuid4
+
+from dfa_tune.results.store import Store
+
+EXPIRES = 60.0  # seconds without a refresh, after which whoever held the lease is taken for dead
+FORGOTTEN = 3600.0  # seconds after which a dead run's lease is cleared away
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeaseInfo:
+    """A lease as its file holds it; times are seconds since the epoch, by the holder's clock."""
+
+    trial_ids: list[str]
+    owner: str
+    host: str
+    pid: int
+    acquired: float
+    refreshed: float
+
+    @classmethod
+    def of(cls, owner: str, trial_ids: list[str], now: float) -> LeaseInfo:
+        """This process's lease, taken now."""
+        host, pid = platform.node(), os.getpid()
+        return cls(trial_ids=trial_ids, owner=owner, host=host, pid=pid, acquired=now, refreshed=now)
+
+    def valid(self, now: float) -> bool:
+        """Whether its holder is taken to live; a time far in the future comes from a wrong clock."""
+        return abs(now - self.refreshed) < EXPIRES
+
+
+class Leases:
+    """The leases of a sweep, as one of its runs (`owner`) sees them.
+
+    Pass another process `owner` to let it refresh and release what this one acquired.
+    """
+
+    def __init__(self, store: Store, owner: str | None = None) -> None:
+        self.store = store
+        self.owner = owner or uuid4().hex
+        self.folder = f"{store.name}/leases"
+
+    def acquire(self, pack_id: str, trial_ids: Iterable[str]) -> bool:
+        """Take the pack unless another run holds it, or any of its trials in a pack of its own."""
+        wanted = list(trial_ids)
+        with self._lock():
+            now = time.time()
+            for other, lease in self._all().items():
+                shared = other == pack_id or not set(wanted).isdisjoint(lease.trial_ids)
+                if shared and lease.owner != self.owner and lease.valid(now):
+                    return False
+                if abs(now - lease.refreshed) > FORGOTTEN:
+                    self.store.place.remove(self._path(other))
+            self._put(pack_id, LeaseInfo.of(self.owner, wanted, now))
+            held = self._get(pack_id)  # without locks another run may have come last
+        return held is not None and held.owner == self.owner
+
+    def refresh(self, pack_id: str) -> bool:
+        """Hold the pack for another minute; False if it has been taken, or was never held."""
+        with self._lock():
+            held = self._get(pack_id)
+            if held is None or held.owner != self.owner:
+                return False
+            self._put(pack_id, LeaseInfo(**{**asdict(held), "refreshed": time.time()}))
+        return True
+
+    def release(self, pack_id: str) -> None:
+        """Give the pack back; nothing happens if another run has it by now."""
+        with self._lock():
+            held = self._get(pack_id)
+            if held is not None and held.owner == self.owner:
+                self.store.place.remove(self._path(pack_id))
+
+    def active(self) -> dict[str, LeaseInfo]:
+        """The leases that have not expired, by pack; changes nothing."""
+        now = time.time()
+        return {pack: lease for pack, lease in self._all().items() if lease.valid(now)}
+
+    def _all(self) -> dict[str, LeaseInfo]:
+        names = [n for n in self.store.place.files(self.folder) if n.endswith(".json") and n[0] != "."]
+        found = {(pack := name.removesuffix(".json")): self._get(pack) for name in names}
+        return {pack: lease for pack, lease in found.items() if lease is not None}
+
+    def _path(self, pack_id: str) -> str:
+        return f"{self.folder}/{pack_id}.json"
+
+    def _lock(self) -> AbstractContextManager[None]:
+        return self.store.place.lock(f"{self.folder}/.lock")
+
+    def _put(self, pack_id: str, lease: LeaseInfo) -> None:
+        self.store.place.put(self._path(pack_id), json.dumps(asdict(lease)).encode())
+
+    def _get(self, pack_id: str) -> LeaseInfo | None:
+        try:
+            return LeaseInfo(**json.loads(self.store.place.read(self._path(pack_id))))
+        except (FileNotFoundError, ValueError, TypeError):
+            return None  # released meanwhile, or not ours

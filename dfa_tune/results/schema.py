@@ -1,0 +1,120 @@
+"""Every column of the results, named once: one row is one trial at one evaluated epoch."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+# Raised when a reader of the previous version would misread the files; a new column alone does not.
+SCHEMA_VERSION = 1
+VERSION_KEY = b"schema_version"
+
+CONSTANTS = {
+    "trial_id": pa.string(),
+    "stage": pa.string(),  # tune | repeat
+    "method": pa.string(),
+    "rule": pa.string(),
+    "optimizer": pa.string(),
+    "feedback": pa.string(),  # null: the rule has none
+    "learning_rate": pa.float64(),
+    "weight_decay": pa.float64(),
+    "seed": pa.int64(),
+    "split": pa.string(),  # test | validation
+    "problem": pa.string(),  # its kind
+    "dataset": pa.string(),
+    "data_digest": pa.string(),  # of the data set's content
+    "k": pa.int64(),
+    "n": pa.int64(),
+    "d": pa.int64(),
+    "train_samples": pa.int64(),
+    "test_samples": pa.int64(),
+    "clusters": pa.int64(),
+    "labels": pa.string(),  # "random", or one a cluster: "0,1,1"
+    "radius": pa.string(),
+    "hidden": pa.string(),  # "512", or several layers: "512,256"
+    "activation": pa.string(),
+    "bias": pa.bool_(),
+    "feature_std": pa.float64(),
+    "epochs": pa.int64(),
+    "batch_size": pa.int64(),
+    "precision": pa.string(),
+    "evaluate_every": pa.int64(),
+    "device": pa.string(),  # where it really ran: cpu | cuda
+    "numerics": pa.int64(),  # version of the numerics
+}
+# Null from the epoch in which they ceased to be finite, and where they do not apply.
+METRICS = {
+    name: pa.float64()
+    for name in (
+        "train_loss",
+        "train_accuracy",
+        "test_loss",
+        "test_accuracy",
+        "feedback_alignment",
+        "gradient_alignment",
+        "gradient_alignment_rows",
+        "step_alignment",
+    )
+}
+SCHEMA = pa.schema(
+    {**CONSTANTS, "epoch": pa.int64(), **METRICS, "diverged": pa.bool_(), "seconds": pa.float64()}
+)
+
+KEYS = ("trial_id", "epoch", "epochs")  # what tells which trials are complete
+# Without these a row cannot be read back; all other columns may be null.
+REQUIRED = ("trial_id", "stage", "method", "epochs", "epoch", "diverged")
+
+
+def table(rows: pd.DataFrame | Sequence[Mapping[Any, Any]], metadata: Mapping[str, str]) -> pa.Table:
+    """The rows as they are written: every column of `SCHEMA` with its type, whatever is null.
+
+    Keys that `SCHEMA` does not know (of a custom problem) become columns after it, of the type their
+    values have; lists among them are written as JSON. Metrics that are not finite become null.
+
+    Raises ValueError if a required column is missing or null, or a value has the wrong type.
+    """
+    records = _records(rows)
+    columns: dict[Any, pa.Array] = {field.name: _column(field, records) for field in SCHEMA}
+    missing = [name for name in REQUIRED if columns[name].null_count]
+    if missing or not records:
+        raise ValueError(f"rows without {', '.join(missing) or 'any content'} cannot be published")
+    for name in METRICS:
+        columns[name] = pc.if_else(pc.is_finite(columns[name]), columns[name], None)
+    for further in dict.fromkeys(name for row in records for name in row if name not in columns):
+        values = _further([row.get(further) for row in records])
+        if values.null_count < len(values):  # a column of nulls has no type to agree on with other files
+            columns[further] = values
+    described = {VERSION_KEY.decode(): str(SCHEMA_VERSION), **metadata}
+    return pa.table(columns).replace_schema_metadata(described)
+
+
+def _records(rows: pd.DataFrame | Sequence[Mapping[Any, Any]]) -> Sequence[Mapping[Any, Any]]:
+    return rows.to_dict("records") if isinstance(rows, pd.DataFrame) else rows
+
+
+def _column(field: pa.Field, records: Sequence[Mapping[Any, Any]]) -> pa.Array:
+    values = [row.get(field.name) for row in records]
+    try:
+        # from_pandas: NaN is null, which is how a DataFrame says that something does not apply
+        return pa.array(values, field.type, from_pandas=True)
+    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        raise ValueError(f"column {field.name} holds {field.type}: {error}") from None
+
+
+def _further(values: list[Any]) -> pa.Array:
+    if any(isinstance(value, list | tuple | dict) for value in values):
+        values = [None if value is None else json.dumps(value) for value in values]
+    try:
+        return pa.array(values, from_pandas=True)
+    except (pa.ArrowInvalid, pa.ArrowTypeError):  # numbers among text
+        return pa.array([None if value is None else str(value) for value in values])
+
+
+def version(schema: pa.Schema) -> int:
+    """The schema version a file says it has; 1, the first, if it says none (rewritten by another tool)."""
+    return int((schema.metadata or {}).get(VERSION_KEY, b"1"))

@@ -1,0 +1,169 @@
+"""From a search space's YAML, and the `--set` options on top of it, to plain mappings and lists.
+
+What the values mean is not known here. A space may come from a stranger: only plain data are
+constructed, a key given twice is refused rather than half ignored, and aliases that unfold to more
+than a space ever needs are refused before they do.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from dfa_tune.errors import UserError
+
+MAX_BYTES = 256 * 1024  # the largest space of the thesis has about 2 kB
+MAX_NODES = 50_000  # with every alias unfolded
+
+# YAML 1.1 takes 1e-3 for text, because it has no point; everyone who writes it means the number.
+_FLOAT = re.compile(r"[-+]?(?:\d[\d_]*\.?[\d_]*|\.\d[\d_]*)[eE][-+]?\d+$")
+
+
+class _Loader(yaml.SafeLoader):
+    pass
+
+
+class _Dumper(yaml.SafeDumper):
+    pass
+
+
+for _class in (_Loader, _Dumper):
+    _class.add_implicit_resolver("tag:yaml.org,2002:float", _FLOAT, list("-+.0123456789"))
+
+
+def read(path: Path) -> str:
+    """The file's text; raises UserError where there is none."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+        if len(content) > MAX_BYTES:
+            raise UserError(f"{path}: larger than {MAX_BYTES // 1024} kB; that is no search space")
+        return content.decode("utf-8-sig")
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file") from None
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: not text in UTF-8 (byte {error.start})") from None
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
+
+
+def parse(text: str, where: str) -> Any:
+    """The YAML's value, every part of it an object of its own; `where` names the text in messages."""
+    try:
+        loader = _Loader(text)
+        root = loader.get_single_node()
+        if root is None:
+            return None
+        _check(root, where, {})
+        return _unshared(loader.construct_document(root))
+    except yaml.YAMLError as error:
+        raise UserError(f"{_place(error, where)}: not valid YAML: {_reason(error)}") from None
+    except RecursionError:
+        raise UserError(f"{where}: nested too deeply") from None
+    except ValueError as error:  # a date or number that is none, such as 2024-13-45
+        raise UserError(f"{where}: not valid YAML: {str(error).splitlines()[0]}") from None
+
+
+def dump(document: Any) -> str:
+    """The document as YAML that `parse` reads back."""
+    return yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
+
+
+def override(document: dict[str, Any], options: Sequence[str]) -> dict[str, str]:
+    """Applies each "a.b=value" to `document`; returns what was set, path to option.
+
+    A path may name keys that are not there yet, and entries of lists by their index. Whether a key
+    means anything is for the validation to say. Raises UserError where a path leads nowhere.
+    """
+    done = {}
+    for option in options:
+        key, equals, value = option.partition("=")
+        path, where = _path(key.strip()), f"--set {option}"
+        if not equals or not all(path):
+            raise UserError(f"{where}: valid: --set KEY=VALUE, as in --set training.epochs=2")
+        _put(document, path, parse(value, where), where)
+        done[".".join(path)] = option
+    return done
+
+
+def _path(key: str) -> list[str]:
+    parts = key.split(".")
+    if parts[:2] == ["tuning", "at"] and len(parts) > 2:
+        return ["tuning", "at", ".".join(parts[2:])]  # its keys are dotted themselves
+    return parts
+
+
+def _put(document: Any, path: list[str], value: Any, where: str) -> None:
+    for depth, part in enumerate(path):
+        here, last = ".".join(path[:depth]), depth == len(path) - 1
+        key: Any = part
+        if isinstance(document, list):
+            if not (part.isascii() and part.isdigit() and int(part) < len(document)):
+                raise UserError(
+                    f"{where}: {here} is a list; valid after it: 0 to {len(document) - 1}, not {part!r}"
+                )
+            key = int(part)
+        elif not isinstance(document, dict):
+            raise UserError(f"{where}: {here} is {document!r}, which has no key {part!r}; set {here} itself")
+        elif not last and document.get(part) is None:
+            document[part] = {}
+        if last:
+            document[key] = value
+        else:
+            document = document[key]
+
+
+def _check(node: yaml.Node, where: str, sizes: dict[int, int]) -> int:
+    """How many nodes `node` unfolds to; refuses keys given twice, keys that are not text, and bombs."""
+    if id(node) in sizes:
+        if sizes[id(node)] < 0:
+            raise UserError(f"{_at(node, where)}: an alias that contains itself")
+        return sizes[id(node)]
+    sizes[id(node)] = -1
+    if isinstance(node, yaml.MappingNode):
+        _check_keys(node, where)
+    children = [child for pair in node.value for child in pair] if isinstance(node, yaml.MappingNode) else []
+    children += node.value if isinstance(node, yaml.SequenceNode) else []
+    size = 1 + sum(_check(child, where, sizes) for child in children)
+    if size > MAX_NODES:
+        raise UserError(f"{_at(node, where)}: more than {MAX_NODES} values, aliases unfolded")
+    sizes[id(node)] = size
+    return size
+
+
+def _check_keys(node: yaml.MappingNode, where: str) -> None:
+    seen = set()
+    for key, _ in node.value:
+        if key.tag == "tag:yaml.org,2002:merge":
+            continue
+        if key.tag != "tag:yaml.org,2002:str":
+            shown = key.value if isinstance(key, yaml.ScalarNode) else "a list or mapping"
+            raise UserError(f"{_at(key, where)}: the key {shown} is not text; quote it if it is meant")
+        if key.value in seen:
+            raise UserError(f"{_at(key, where)}: the key {key.value!r} is given twice")
+        seen.add(key.value)
+
+
+def _unshared(value: Any) -> Any:
+    """A copy in which no two places are one object, so that `--set` changes the place it names alone."""
+    if isinstance(value, dict):
+        return {key: _unshared(item) for key, item in value.items()}
+    return [_unshared(item) for item in value] if isinstance(value, list) else value
+
+
+def _at(node: yaml.Node, where: str) -> str:
+    return f"{where}, line {node.start_mark.line + 1}"
+
+
+def _place(error: yaml.YAMLError, where: str) -> str:
+    mark = getattr(error, "problem_mark", None)
+    return f"{where}, line {mark.line + 1}, column {mark.column + 1}" if mark else where
+
+
+def _reason(error: yaml.YAMLError) -> str:
+    reason = getattr(error, "problem", None) or getattr(error, "reason", None) or str(error)
+    return str(reason).splitlines()[0]

@@ -1,0 +1,145 @@
+"""DFA, FA and sign-symmetric feedback against their formulas, written out in NumPy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from dfa_tune.learning.training import Member
+from dfa_tune.problems.kinds import clusters
+
+SCALE = 0.7  # as in conftest
+Array = NDArray[np.float64]
+HIDDEN = [(5,), (5, 4), (5, 4, 3), (4, 1, 3)]
+FUNCTIONS: dict[str, tuple[Callable[[Array], Array], Callable[[Array], Array]]] = {
+    "relu": (lambda a: np.maximum(a, 0), lambda a: (a > 0).astype(np.float64)),
+    "tanh": (np.tanh, lambda a: 1 / np.cosh(a) ** 2),
+    "linear": (lambda a: a, np.ones_like),
+}
+
+
+def dfa_errors(error: Array, weights: list[Array], feedback: list[Array], slopes: list[Array]) -> list[Array]:
+    """delta_l = (e B_l^T) * f'(a_l): the output error goes to every hidden layer (Nokland 2016)."""
+    return [(error @ b.T) * slope for b, slope in zip(feedback, slopes, strict=True)]
+
+
+def fa_errors(error: Array, weights: list[Array], feedback: list[Array], slopes: list[Array]) -> list[Array]:
+    """delta_l = (delta_{l+1} B_l^T) * f'(a_l), with B_l in the place of W_{l+1} (Lillicrap et al. 2014)."""
+    deltas = [error]
+    for b, slope in zip(feedback[::-1], slopes[::-1], strict=True):
+        deltas.insert(0, (deltas[0] @ b.T) * slope)
+    return deltas[:-1]
+
+
+def sign_errors(
+    error: Array, weights: list[Array], feedback: list[Array], slopes: list[Array]
+) -> list[Array]:
+    """As FA with B_l = sign(W_{l+1}) / sqrt(H_l) (Liao et al. 2016)."""
+    return fa_errors(error, weights, [np.sign(w) / np.sqrt(len(w)) for w in weights[1:]], slopes)
+
+
+RULES = {"dfa": dfa_errors, "fa": fa_errors, "sign_symmetric": sign_errors}
+
+
+def expected(step: Any, rule: str, activation: str, member: int) -> dict[str, Array]:
+    """The gradients of one member under `rule`."""
+    value, derivative = FUNCTIONS[activation]
+    before = {name: tensor[member].numpy() for name, tensor in step.before.items()}
+    count = len(step.network.layers)
+    weights = [before[f"hidden.{layer}.weight"] for layer in range(count)] + [before["output.weight"].T]
+    biases = [before.get(f"hidden.{layer}.bias", 0.0) for layer in range(count)]
+    h, slopes = [step.x[member].numpy() * SCALE], []
+    for weight, bias in zip(weights, biases, strict=False):
+        a = h[-1] @ weight + bias
+        slopes.append(derivative(a))
+        h.append(value(a))
+    logits = h[-1] @ weights[-1] + before.get("output.bias", 0.0)
+    labels = step.labels[member].numpy()[:, None]
+    error = (1 / (1 + np.exp(-logits)) - labels) / len(labels)
+    feedback = [b[member].numpy() for b in step.network.feedback if b is not None]
+    deltas = [*RULES[rule](error, weights, feedback, slopes), error]
+    gradients = {}
+    for layer, delta in enumerate(deltas):
+        name = f"hidden.{layer}" if layer < count else "output"
+        gradient = h[layer].T @ delta
+        gradients[f"{name}.weight"] = gradient if layer < count else gradient.T
+        gradients[f"{name}.bias"] = delta.sum(0, keepdims=True)
+    return {name: gradients[name] for name in before}
+
+
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize("activation", list(FUNCTIONS))
+@pytest.mark.parametrize("hidden", HIDDEN)
+@pytest.mark.parametrize("rule", list(RULES))
+def test_a_feedback_rule_is_its_formula(
+    one_step: Callable[..., Any], rule: str, hidden: tuple[int, ...], activation: str, bias: bool
+) -> None:
+    step = one_step(rule, hidden=hidden, activation=activation, bias=bias)
+    found = step.gradients(1.0)
+    for member in (0, 1):
+        for name, gradient in expected(step, rule, activation, member).items():
+            np.testing.assert_allclose(found[name][member], gradient, rtol=1e-10, atol=1e-13, err_msg=name)
+
+
+@pytest.mark.parametrize("hidden", HIDDEN)
+@pytest.mark.parametrize("rule", list(RULES))
+def test_a_feedback_rule_is_not_backpropagation(
+    one_step: Callable[..., Any], rule: str, hidden: tuple[int, ...]
+) -> None:
+    found = one_step(rule, hidden=hidden, activation="tanh").gradients(1.0)
+    bp = one_step("bp", hidden=hidden, activation="tanh").gradients(1.0)
+    for layer in range(len(hidden)):
+        name = f"hidden.{layer}.weight"
+        assert (found[name] - bp[name]).norm() > 0.1 * bp[name].norm()
+    torch.testing.assert_close(found["output.weight"], bp["output.weight"], rtol=1e-12, atol=0)
+
+
+def test_dfa_with_the_output_weights_for_feedback_is_backpropagation(one_step: Callable[..., Any]) -> None:
+    bp = one_step("bp")
+    network = one_step("dfa").network
+    for name, tensor in network.parameters().items():
+        tensor.copy_(bp.before[name])
+    network.feedback = [network.output.transpose(1, 2).clone()]
+    done = network.forward(bp.x)
+    error = (torch.sigmoid(done.logits) - bp.labels) / bp.labels.shape[1]
+    gradient = network.first_gradient(done, network.deltas(done, error))
+    torch.testing.assert_close(gradient, bp.gradients(1.0)["hidden.0.weight"], rtol=1e-10, atol=1e-13)
+
+
+def test_feedback_matrices_have_the_shapes_of_what_they_replace(one_step: Callable[..., Any]) -> None:
+    fa, dfa = (one_step(rule, hidden=(5, 4, 3)).network.feedback for rule in ("fa", "dfa"))
+    assert [tuple(b.shape[1:]) for b in fa] == [(5, 4), (4, 3), (3, 1)]
+    assert [tuple(b.shape[1:]) for b in dfa] == [(5, 1), (4, 1), (3, 1)]
+
+
+def test_all_rules_with_one_seed_start_from_the_same_weights(one_step: Callable[..., Any]) -> None:
+    bp = one_step("bp", hidden=(5, 4), bias=True).before
+    for rule in RULES:
+        for name, tensor in one_step(rule, hidden=(5, 4), bias=True).before.items():
+            assert torch.equal(tensor, bp[name]), (rule, name)
+
+
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize("optimizer", ["sgd", "rmsprop"])
+def test_fa_is_dfa_bit_for_bit_with_one_hidden_layer(
+    run: Callable[..., Any], optimizer: str, bias: bool
+) -> None:
+    members = [Member(0.1, 0, "uniform"), Member(0.03, 1, "gaussian")]
+    settings = clusters.Settings(n=40, d=5, test_samples=30)
+    network = {"hidden": (9,), "bias": bias}
+    fa, dfa = (run(settings, members, rule=r, optimizer=optimizer, network=network) for r in ("fa", "dfa"))
+    assert fa.rows == dfa.rows
+    for name, tensor in fa.training.weights(1).items():
+        assert torch.equal(tensor, dfa.training.weights(1)[name])
+
+
+def test_fa_is_not_dfa_with_two_hidden_layers(run: Callable[..., Any]) -> None:
+    settings = clusters.Settings(n=40, d=5, test_samples=30)
+    members = [Member(0.5, 0, "uniform")]
+    fa, dfa = (run(settings, members, rule=r, network={"hidden": (9, 8)}) for r in ("fa", "dfa"))
+    assert fa.rows[0][-1]["test_loss"] != dfa.rows[0][-1]["test_loss"]

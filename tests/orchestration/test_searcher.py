@@ -1,0 +1,126 @@
+"""The searcher and the ledger, driven by hand: no worker, real Parquet files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from dfa_tune.agenda import Agenda
+from dfa_tune.orchestration.ledger import Ledger
+from dfa_tune.orchestration.packs import Pack
+from dfa_tune.orchestration.searcher import TuneThenRepeat
+from dfa_tune.results.leases import Leases
+from dfa_tune.results.store import Store
+from dfa_tune.sweep import load_sweep
+
+SPACE = """
+name: tiny
+title: tiny
+problem: {kind: parity, dataset: digits, k: 1, train_samples: 64, test_samples: 10}
+network: {hidden: 4}
+training: {epochs: 2, batch_size: 64}
+methods: [{rule: [bp, dfa], optimizer: sgd}]
+learning_rates: {sgd: [0.1, 0.2, 0.4]}
+repetitions: 2
+"""
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Ledger:
+    space = tmp_path / "tiny.yaml"
+    space.write_text(SPACE)
+    return Ledger(Agenda(load_sweep(space), "0" * 16), Store(tmp_path / "results", "tiny"), pd.DataFrame())
+
+
+def searcher(ledger: Ledger, **changes: Any) -> TuneThenRepeat:
+    given = {"size": 3, "slots": 1, "gpu": False} | changes
+    return TuneThenRepeat(ledger, Leases(ledger.store), {"name": "tiny"}, **given)
+
+
+def publish(ledger: Ledger, pack: Pack, accuracy: dict[float, float]) -> None:
+    """Rows as a worker would publish them, with a test accuracy for each learning rate."""
+    rows = [
+        {
+            **trial.columns(),
+            "device": "cpu",
+            "epoch": epoch,
+            "test_accuracy": accuracy.get(trial.learning_rate),
+            "diverged": trial.learning_rate not in accuracy,
+            "seconds": 0.0,
+        }
+        for trial in pack.trials
+        for epoch in (1, 2)
+    ]
+    ledger.store.publish(pack.id, rows, {})
+
+
+def suggested(search: TuneThenRepeat, name: str) -> Pack:
+    config = search.suggest(trial_id=name)
+    assert isinstance(config, dict)
+    return Pack.from_json(config["pack"])
+
+
+def test_repetitions_of_a_method_come_as_soon_as_its_rates_are_in(ledger: Ledger) -> None:
+    search = searcher(ledger)
+    bp, dfa = suggested(search, "a"), suggested(search, "b")
+    assert search.suggest(trial_id="c") is None  # nothing is known yet
+    publish(ledger, bp, {0.1: 0.6, 0.2: 0.9, 0.4: 0.7})
+    search.on_trial_complete(trial_id="a", result={})
+    repeats = suggested(search, "d")  # DFA's tuning still runs: there is no barrier
+    assert {t.stage for t in repeats.trials} == {"repeat"}
+    assert {t.learning_rate for t in repeats.trials} == {0.2}
+    assert len({t.seed for t in repeats.trials} | {t.seed for t in dfa.trials}) == 3
+
+
+def test_finished_comes_when_every_trial_is_done(ledger: Ledger) -> None:
+    search = searcher(ledger)
+    for name in "abcd":
+        publish(ledger, suggested(search, name), {0.1: 0.6, 0.2: 0.9, 0.4: 0.7})
+        search.on_trial_complete(trial_id=name, result={})
+    assert search.suggest(trial_id="e") == "FINISHED"
+    assert ledger.count().remaining == 0
+
+
+def test_a_diverged_rate_is_not_chosen(ledger: Ledger) -> None:
+    search = searcher(ledger)
+    publish(ledger, suggested(search, "a"), {0.1: 0.6})
+    search.on_trial_complete(trial_id="a", result={})
+    suggested(search, "b")
+    assert {t.learning_rate for t in suggested(search, "c").trials} == {0.1}
+
+
+def test_a_failed_pack_ends_its_method_and_no_other(ledger: Ledger) -> None:
+    search = searcher(ledger)
+    suggested(search, "a")
+    search.on_trial_complete(trial_id="a", error=True)
+    for name in "bc":
+        publish(ledger, suggested(search, name), {0.1: 0.6, 0.2: 0.9, 0.4: 0.7})
+        search.on_trial_complete(trial_id=name, result={})
+    assert search.suggest(trial_id="d") == "FINISHED"
+    assert ledger.count().done == 5
+    assert len(search.failed["a"].trials) == 3
+
+
+def test_what_is_done_already_is_not_handed_out(ledger: Ledger) -> None:
+    first = searcher(ledger)
+    publish(ledger, suggested(first, "a"), {0.1: 0.6, 0.2: 0.9, 0.4: 0.7})
+    again = Ledger(ledger.agenda, ledger.store, ledger.store.read())
+    assert again.count().done == 3
+    assert {t.method.rule for t in again.ready() if t.stage == "tune"} == {"dfa"}
+
+
+def test_a_pack_that_another_run_holds_is_waited_for_and_not_trained_twice(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dfa_tune.orchestration.searcher.POLL_SECONDS", 0.0)
+    mine, theirs = searcher(ledger), searcher(ledger)
+    held = suggested(theirs, "x")
+    handed = suggested(mine, "a")
+    assert {t.id for t in handed.trials}.isdisjoint(t.id for t in held.trials)
+    assert mine.suggest(trial_id="b") is None
+    publish(ledger, held, {0.1: 0.6, 0.2: 0.9, 0.4: 0.7})
+    repeats = suggested(mine, "c")  # what the other run found is taken up
+    assert {t.stage for t in repeats.trials} == {"repeat"}

@@ -1,0 +1,62 @@
+"""How Ray is started."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from dfa_tune.orchestration.session import Session, available_cpus
+
+
+def test_a_ray_of_our_own_asks_for_a_token_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"):
+        monkeypatch.setenv(name, "before")
+    Session(None, use_gpus=False)
+    first = os.environ["RAY_AUTH_TOKEN"]
+    Session(None, use_gpus=False)
+    assert os.environ["RAY_AUTH_MODE"] == "token"
+    assert len({first, os.environ["RAY_AUTH_TOKEN"], "before"}) == 3
+
+
+def test_a_clusters_token_is_left_as_the_user_set_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "theirs")
+    Session("127.0.0.1:1", use_gpus=False)
+    assert os.environ["RAY_AUTH_TOKEN"] == "theirs"
+
+
+def test_uv_run_does_not_make_ray_rebuild_the_environment() -> None:
+    Session("127.0.0.1:1", use_gpus=False)
+    assert os.environ["RAY_ENABLE_UV_RUN_RUNTIME_ENV"] == "0"
+
+
+def test_cores_are_those_this_process_may_use() -> None:
+    assert available_cpus() == len(os.sched_getaffinity(0))
+
+
+LISTENING = """
+import os, subprocess
+from dfa_tune.orchestration.session import Session
+with Session(None, use_gpus=False) as session:
+    session.start()
+    tree = subprocess.run(["ps", "-eo", "pid,ppid"], capture_output=True, text=True).stdout.split()[2:]
+    parent = dict(zip(tree[::2], tree[1::2]))
+    def ours(pid):
+        return pid == str(os.getpid()) or (pid in parent and ours(parent[pid]))
+    for line in subprocess.run(["ss", "-Hltnp"], capture_output=True, text=True).stdout.splitlines():
+        if "pid=" in line and ours(line.split("pid=")[1].split(",")[0]):
+            print(line.split()[3])
+"""
+
+
+@pytest.mark.skipif(shutil.which("ss") is None, reason="ss (iproute2) is not installed")
+def test_a_ray_of_our_own_listens_on_loopback_alone() -> None:
+    # Ray imported first, as in a notebook: it has read its environment by then
+    code = "import ray\n" + LISTENING
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    addresses = process.stdout.split()
+    assert len(addresses) >= 3  # the driver, the GCS and the raylet
+    assert [a for a in addresses if not a.startswith(("127.", "[::ffff:127.", "[::1]"))] == []

@@ -1,0 +1,125 @@
+"""Two runs at once share the work."""
+
+import json
+import multiprocessing
+import time
+from pathlib import Path
+
+import pytest
+
+from dfa_tune.results import Leases, Store
+
+
+@pytest.fixture
+def ours(store) -> Leases:
+    return Leases(store)
+
+
+@pytest.fixture
+def theirs(store) -> Leases:
+    return Leases(Store(store.location, store.name))
+
+
+def age(leases: Leases, pack_id: str, seconds: float) -> None:
+    path = Path(leases.store.path("leases", f"{pack_id}.json"))
+    content = json.loads(path.read_text())
+    path.write_text(json.dumps({**content, "refreshed": time.time() - seconds}))
+
+
+def test_a_pack_is_held_by_one_run(ours, theirs):
+    assert ours.acquire("pack", ["a", "b"])
+    assert not theirs.acquire("pack", ["a", "b"])
+    assert ours.acquire("pack", ["a", "b"])
+
+
+def test_a_trial_is_held_by_one_run_whatever_its_pack(ours, theirs):
+    assert ours.acquire("pack", ["a", "b"])
+    assert not theirs.acquire("other", ["b", "c"])
+    assert theirs.acquire("other", ["c"])
+
+
+def test_both_runs_see_what_is_held(ours, theirs):
+    ours.acquire("pack", ["a"])
+    theirs.acquire("other", ["b"])
+    seen = ours.active()
+    assert {pack: lease.trial_ids for pack, lease in seen.items()} == {"pack": ["a"], "other": ["b"]}
+    assert seen["pack"].owner == ours.owner != seen["other"].owner
+
+
+def test_a_released_pack_is_free(ours, theirs):
+    ours.acquire("pack", ["a"])
+    ours.release("pack")
+    assert ours.active() == {}
+    assert theirs.acquire("pack", ["a"])
+
+
+def test_a_lease_expires_a_minute_after_its_last_refresh(ours, theirs):
+    ours.acquire("pack", ["a"])
+    age(ours, "pack", 59)
+    assert not theirs.acquire("pack", ["a"])
+    age(ours, "pack", 61)
+    assert ours.active() == {}
+    assert theirs.acquire("pack", ["a"])
+
+
+def test_a_refreshed_lease_lives_on(ours, theirs):
+    ours.acquire("pack", ["a"])
+    age(ours, "pack", 59)
+    acquired = ours.active()["pack"].acquired
+    assert ours.refresh("pack")
+    lease = ours.active()["pack"]
+    assert time.time() - lease.refreshed < 10
+    assert lease.acquired == acquired
+
+
+def test_what_another_run_has_by_now_is_neither_refreshed_nor_released(ours, theirs):
+    ours.acquire("pack", ["a"])
+    age(ours, "pack", 61)
+    theirs.acquire("pack", ["a"])
+    assert not ours.refresh("pack")
+    ours.release("pack")
+    assert theirs.active()["pack"].owner == theirs.owner
+
+
+def test_a_worker_of_the_same_run_refreshes_for_it(ours):
+    ours.acquire("pack", ["a"])
+    assert Leases(ours.store, owner=ours.owner).refresh("pack")
+
+
+def test_a_lease_from_the_far_future_does_not_block_for_ever(ours, theirs):
+    ours.acquire("pack", ["a"])
+    age(ours, "pack", -86_400)
+    assert theirs.acquire("pack", ["a"])
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"owner": "x"}'])
+def test_a_file_that_is_no_lease_blocks_nobody(ours, content):
+    path = Path(ours.store.path("leases", "pack.json"))
+    path.parent.mkdir(parents=True)
+    path.write_text(content)
+    assert ours.active() == {}
+    assert ours.acquire("pack", ["a"])
+
+
+def test_leases_of_runs_long_dead_are_cleared_away(ours, theirs):
+    ours.acquire("old", ["a"])
+    age(ours, "old", 4000)
+    theirs.acquire("new", ["b"])
+    assert not Path(ours.store.path("leases", "old.json")).exists()
+
+
+def _acquire_all(location, results):
+    leases = Leases(Store(location, "sweep"))
+    results.put([index for index in range(30) if leases.acquire(f"pack-{index}", [f"{index}"])])
+
+
+def test_runs_that_race_for_the_same_packs_each_get_others(store):
+    context = multiprocessing.get_context("spawn")
+    results = context.Queue()
+    runs = [context.Process(target=_acquire_all, args=(store.location, results)) for _ in range(3)]
+    for run in runs:
+        run.start()
+    got = [pack for _ in runs for pack in results.get(timeout=30)]
+    for run in runs:
+        run.join()
+    assert sorted(got) == list(range(30))
