@@ -6,6 +6,7 @@ not their values: half-way between backpropagation and feedback alignment.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from dfa_tune.learning.rules._rule import Rule
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 def transport(weight: Tensor, feedback: Tensor | None) -> Tensor:
     """sign(W) / sqrt(fan_in), (P, fan_in, fan_out) as the weights above."""
-    return weight.sign() / weight.shape[1] ** 0.5
+    return weight.sign() / math.sqrt(weight.shape[1])
 
 
 RULE = Rule(transport=transport)
