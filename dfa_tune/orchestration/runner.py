@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 RETRIES = 2  # of a pack whose worker died
+TRAINER = "dfa_tune.orchestration.trainable:start_training"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,12 +63,16 @@ def run_sweep(
     methods: Sequence[str] = (),
     resources: Resources | None = None,
     console: Console | None = None,
+    trainer: str = TRAINER,
 ) -> Outcome:
     """Train what is not done of `space` (a name, a path or a Sweep) and publish it under `results`.
 
     `overrides` ("training.epochs=2") and `methods` change the space as `--set` and `--method` do. May be
     stopped at any time and called again. Starts neither Ray nor torch where nothing is left. Raises
     UserError, before anything starts, where the space, its data or the results' folder are not usable.
+
+    `trainer` ("module:function", importable by the workers) starts a pack's training; another one than ours
+    is how orchestration is measured and tested without training anything (benchmarks/orchestration.py).
     """
     sweep = space if isinstance(space, Sweep) else load_sweep(space, overrides=overrides, methods=methods)
     for dataset in sweep.datasets:
@@ -82,13 +87,18 @@ def run_sweep(
     before = ledger.count()
     failed: dict[str, str] = {}
     if before.remaining:
-        failed = _train(sweep, ledger, data, resources or Resources(), console)
+        failed = _train(sweep, ledger, data, resources or Resources(), console, trainer)
     count = ledger.count()
     return Outcome(count, count.done - before.done, taken_over, set_aside, failed)
 
 
 def _train(
-    sweep: Sweep, ledger: Ledger, data: str | Path | None, resources: Resources, console: Console | None
+    sweep: Sweep,
+    ledger: Ledger,
+    data: str | Path | None,
+    resources: Resources,
+    console: Console | None,
+    trainer: str,
 ) -> dict[str, str]:
     """One `Tuner.fit()` over all that is left; returns what failed."""
     from rich.console import Console
@@ -101,7 +111,7 @@ def _train(
         from dfa_tune.orchestration.progress import Progress
 
         with Progress(console or Console(quiet=True), sweep.name) as progress:
-            return _fit(sweep, ledger, data, resources, session.start(), use_gpus, progress)
+            return _fit(sweep, ledger, data, resources, session.start(), use_gpus, progress, trainer)
 
 
 def _fit(
@@ -112,6 +122,7 @@ def _fit(
     available: dict[str, float],
     use_gpus: bool,
     progress: Any,
+    trainer: str,
 ) -> dict[str, str]:
     from ray import tune
 
@@ -129,6 +140,7 @@ def _fit(
         "owner": leases.owner,
         "space": sweep.text,
         "save_weights": sweep.save_weights,
+        "trainer": trainer,
     }
     gpu = share.get("GPU", 0) > 0
     # Tune lets a searcher have one trial pending: short packs would then all go to the first worker, each

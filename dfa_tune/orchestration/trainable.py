@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from functools import lru_cache
+from pkgutil import resolve_name
 from typing import Any
 
 from ray import tune
@@ -21,7 +22,8 @@ class PackTrainable(tune.Trainable):
     """A Ray Tune trial that is a pack. Its config:
 
     `pack` (Pack.to_json()), `results` and `name` (the Store's), `data` (folder or None), `threads`,
-    `owner` (of leases), `space` (its text, for the files' metadata), `save_weights`.
+    `owner` (of leases), `space` (its text, for the files' metadata), `save_weights`, `trainer` ("module:function"
+    with the arguments and the value of `start_training`).
     """
 
     def setup(self, config: dict[str, Any]) -> None:
@@ -40,7 +42,8 @@ class PackTrainable(tune.Trainable):
         self._stop_heartbeat()
         self._heartbeat = _Heartbeat(Leases(self._store, config["owner"]), self._pack.id)
         self._rows: list[dict[str, Any]] = []
-        self._training = start_training(self._pack, config["data"], config["threads"])
+        start = resolve_name(config["trainer"])
+        self._training = start(self._pack, config["data"], config["threads"])
 
     def step(self) -> dict[str, Any]:
         """Some seconds of epochs; the last step publishes. Few scalars go to the driver."""
