@@ -73,9 +73,12 @@ class Ledger:
         return Count(self.agenda.planned, sum(trial in self.criteria for trial in self._due))
 
     def take_over(self) -> int:
-        """Copy what other spaces under the same results have trained already; returns how many trials."""
-        taken = 0
-        while wanted := {trial.id: trial.stage for trial in self.ready()}:
+        """Copy what other spaces under the same results have trained already; returns how many trials.
+
+        Rows come without weights: a space that saves those trains its repetitions itself.
+        """
+        taken, saves = 0, self.agenda.sweep.save_weights
+        while wanted := {t.id: t.stage for t in self.ready() if not (saves and t.stage == "repeat")}:
             found = self.store.take_over(wanted)
             if not found:
                 break
