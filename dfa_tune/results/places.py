@@ -1,7 +1,8 @@
 """Where results lie: a local folder, or an object store behind an fsspec URI.
 
 Both know the same few operations on paths relative to their root ("fig_3_1/epochs/a.parquet"), and
-both publish a file whole: a reader sees all of it or none.
+both publish a file whole: a reader sees all of it or none. What the operating system or a client refuses
+becomes a UserError that names the file; a file that is not there is a FileNotFoundError.
 """
 
 from __future__ import annotations
@@ -16,8 +17,6 @@ from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import unquote, urlsplit
 from uuid import uuid4
-
-import pyarrow as pa
 
 from dfa_tune.errors import UserError
 
@@ -39,11 +38,8 @@ class Place(Protocol):
     def folders(self) -> list[str]:
         """Names of the folders in the root, sorted."""
 
-    def source(self, path: str) -> Any:
-        """What pyarrow reads the file from; raises FileNotFoundError."""
-
-    def read(self, path: str) -> bytes:
-        """The file's content; raises FileNotFoundError."""
+    def read(self, path: str, size: int | None = None) -> bytes:
+        """The file's content, or its first `size` bytes; raises FileNotFoundError."""
 
     def put(self, path: str, content: bytes) -> None:
         """Write the file whole, replacing one of that name; its folder is made."""
@@ -87,53 +83,69 @@ class LocalPlace:
         return self._names(self.root, folders=True)
 
     def _names(self, folder: Path, *, folders: bool) -> list[str]:
-        try:
-            with os.scandir(folder) as entries:
-                return sorted(e.name for e in entries if (e.is_dir() if folders else e.is_file()))
-        except (FileNotFoundError, NotADirectoryError):
-            return []
-        except OSError as error:
-            raise UserError(f"{folder} cannot be listed: {error.strerror}") from None
+        with _told(folder, "listed"):
+            try:
+                with os.scandir(folder) as entries:
+                    return sorted(e.name for e in entries if (e.is_dir() if folders else e.is_file()))
+            except (FileNotFoundError, NotADirectoryError):
+                return []
 
-    def source(self, path: str) -> Any:
-        return self.full(path)
-
-    def read(self, path: str) -> bytes:
-        return (self.root / path).read_bytes()
+    def read(self, path: str, size: int | None = None) -> bytes:
+        with _told(self.root / path, "read"), (self.root / path).open("rb") as file:
+            return file.read(-1 if size is None else size)
 
     def put(self, path: str, content: bytes) -> None:
         target = self.root / path
-        _make(target.parent)
         # Hidden, so that readers of the folder pass it over; beside the target, so that the move is atomic
         temporary = target.with_name(f".{target.name}.{uuid4().hex[:12]}.tmp")
-        try:
-            with temporary.open("xb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(target)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
-        _sync(target.parent)
+        with _told(target, "written"):
+            _make(target.parent)
+            try:
+                with temporary.open("xb") as file:
+                    file.write(content)
+                    file.flush()
+                    os.fsync(file.fileno())
+                temporary.replace(target)
+            except BaseException:
+                with suppress(OSError):
+                    temporary.unlink(missing_ok=True)
+                raise
+            _sync(target.parent)
 
     def remove(self, path: str) -> None:
-        (self.root / path).unlink(missing_ok=True)
+        with _told(self.root / path, "removed"):
+            (self.root / path).unlink(missing_ok=True)
 
     def move(self, path: str, to: str) -> None:
         target = self.root / to
-        _make(target.parent)
-        (self.root / path).rename(target)
-        _sync(target.parent)
+        with _told(target, "moved"):
+            _make(target.parent)
+            (self.root / path).rename(target)
+            _sync(target.parent)
 
     @contextmanager
     def lock(self, path: str) -> Iterator[None]:
         target = self.root / path
-        _make(target.parent)
-        with target.open("ab") as file:
+        with _told(target, "written"):
+            _make(target.parent)
+            file = target.open("ab")
+        with file:
             with suppress(OSError):  # a file system without locks: then as on an object store
                 fcntl.flock(file, fcntl.LOCK_EX)
             yield
+
+
+@contextmanager
+def _told(path: Path, what: str) -> Iterator[None]:
+    """What the operating system refuses becomes a UserError: a full disk, say, or one read-only by now."""
+    try:
+        yield
+    except OSError as error:
+        if isinstance(error, FileNotFoundError) and what != "written":
+            raise
+        in_the_way = isinstance(error, FileExistsError | NotADirectoryError)
+        why = f"{error.filename} is a file" if in_the_way else error.strerror
+        raise UserError(f"{path} cannot be {what}: {why}") from None
 
 
 def _make(folder: Path) -> None:
@@ -222,13 +234,10 @@ class RemotePlace:
     def folders(self) -> list[str]:
         return self._list("", "directory")
 
-    def source(self, path: str) -> Any:
-        return pa.BufferReader(self.read(path))  # a small file: one request, not one a column
-
-    def read(self, path: str) -> bytes:
+    def read(self, path: str, size: int | None = None) -> bytes:
         filesystem, at = self._at(path)
         with self._told("read", path):
-            return bytes(filesystem.cat_file(at))
+            return bytes(filesystem.cat_file(at, start=None, end=size))
 
     def put(self, path: str, content: bytes) -> None:
         filesystem, at = self._at(path)

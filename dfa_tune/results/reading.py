@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from dfa_tune.errors import UserError
+from dfa_tune.results import seal
 from dfa_tune.results.places import Place
 from dfa_tune.results.schema import KEYS, REQUIRED, SCHEMA, SCHEMA_VERSION, version
 
@@ -40,7 +41,11 @@ def read_file(place: Place, path: str, columns: Sequence[str] | None = None) -> 
     Raises DamagedFileError, FileNotFoundError, and UserError if a newer version wrote it.
     """
     try:
-        with pq.ParquetFile(place.source(path), page_checksum_verification=True) as file:
+        content = place.read(path)  # whole, as it is checked whole; a remote file is then one request
+        if seal.intact(content) is False:
+            raise DamagedFileError("its content is not what its checksum says")
+        # The pages' own checksums are for a file that another tool has rewritten without the seal
+        with pq.ParquetFile(pa.BufferReader(content), page_checksum_verification=True) as file:
             schema = file.schema_arrow
             if version(schema) > SCHEMA_VERSION:
                 raise UserError(
@@ -50,14 +55,17 @@ def read_file(place: Place, path: str, columns: Sequence[str] | None = None) -> 
             if missing := [name for name in REQUIRED if name not in schema.names]:
                 raise DamagedFileError(f"no column {missing[0]}")
             wanted = None if columns is None else [name for name in columns if name in schema.names]
-            return _conforming(file.read(columns=wanted, use_threads=False))
+            return _conforming(_unsealed(file.read(columns=wanted, use_threads=False)))
     except FileNotFoundError:
         raise
     except (pa.ArrowException, OSError, ValueError) as error:
-        # Arrow's complaints about the content have no number; the operating system's have one
-        if isinstance(error, OSError) and error.errno is not None:
-            raise UserError(f"{place.full(path)} cannot be read: {error.strerror}") from None
         raise DamagedFileError(str(error).partition("\n")[0]) from None
+
+
+def _unsealed(table: pa.Table) -> pa.Table:
+    """Without the seal among its metadata: it belongs to that file, not to what is made of its rows."""
+    metadata = table.schema.metadata or {}
+    return table.replace_schema_metadata({k: v for k, v in metadata.items() if k != seal.KEY.encode()})
 
 
 def _conforming(table: pa.Table) -> pa.Table:

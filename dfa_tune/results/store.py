@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from dfa_tune.errors import UserError
-from dfa_tune.results import reading, schema
+from dfa_tune.results import reading, schema, seal
 from dfa_tune.results.places import place
 from dfa_tune.results.reading import DamagedFileError, DamagedFileWarning, Files
 
@@ -59,12 +59,9 @@ class Store:
             try:
                 self.place.put(probe, b"")
                 self.place.remove(probe)
-            except OSError as error:
-                in_the_way = isinstance(error, FileExistsError | NotADirectoryError)
-                why = f"{error.filename} is a file" if in_the_way else f"{error.strerror}"
-                raise UserError(
-                    f"results cannot be written to {self.path(folder)}: {why}; choose another --results"
-                ) from None
+            except UserError as error:
+                why = str(error).replace(self.place.full(probe), self.path(folder))
+                raise UserError(f"{why}; choose another --results") from None
 
     def publish(
         self, stem: str, rows: pd.DataFrame | Sequence[Mapping[str, Any]], metadata: Mapping[str, str]
@@ -72,7 +69,7 @@ class Store:
         """Write the rows of whole trials as `epochs/<stem>.parquet`, at once and durably; returns its path.
 
         A file of that stem is replaced: a stem stands for a set of trials. Raises ValueError if the
-        rows are not as `schema.table` wants them, OSError or UserError if they cannot be written.
+        rows are not as `schema.table` wants them, UserError if they cannot be written.
         """
         if not stem or stem.startswith((".", "_")) or "/" in stem:
             raise ValueError(f"stem {stem!r}: readers would not find it")
@@ -81,8 +78,10 @@ class Store:
     def _write(self, stem: str, table: pa.Table) -> str:
         buffer = pa.BufferOutputStream()
         # Snappy: in files this small, setting up zstd for each column doubles the time of reading
-        pq.write_table(table, buffer, compression="snappy", write_page_checksum=True)
-        return self.put(buffer.getvalue().to_pybytes(), "epochs", f"{stem}.parquet")
+        with pq.ParquetWriter(buffer, table.schema, compression="snappy", write_page_checksum=True) as writer:
+            writer.write_table(table)
+            writer.add_key_value_metadata({seal.KEY: seal.UNSEALED})
+        return self.put(seal.seal(buffer.getvalue().to_pybytes()), "epochs", f"{stem}.parquet")
 
     def read(
         self, trial_ids: Collection[str] | None = None, columns: Sequence[str] | None = None
