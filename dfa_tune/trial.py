@@ -13,7 +13,7 @@ from dfa_tune.learning.settings import Network, Training
 from dfa_tune.registry import PROBLEMS
 
 # Raised whenever a change gives a trial other numbers: what was computed before is then computed anew.
-NUMERICS_VERSION = 1
+NUMERICS_VERSION = 2
 DEFAULT_FEEDBACK = "uniform"
 
 Stage = Literal["tune", "repeat"]

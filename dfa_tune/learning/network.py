@@ -38,9 +38,9 @@ class Layer:
 class Pass:
     """What a forward pass leaves for the backward pass, by hidden layer."""
 
-    inputs: list[Tensor]  # (P or 1, B, fan_in): what the layer saw
+    inputs: list[Tensor | None]  # (P or 1, B, fan_in): what the layer saw; None where its products were known
     slopes: list[Tensor | None]  # (P, B, H): dh/da; None: 1
-    outputs: list[Tensor]  # (P, B, H): h
+    outputs: list[Tensor]  # (P or 1, B, H): h
     logits: Tensor  # (P, B)
 
 
@@ -49,6 +49,7 @@ class PackedNetwork:
 
     Inputs arrive as (value - mean), (P or 1, B, D); `scale` is 1 / std and is folded into the first
     layer's products. `seeds` and `feedbacks` are the members' own; members with one seed start alike.
+    `order` (D,): which of the initial first layer's rows belongs to each input; None: they agree.
     """
 
     def __init__(
@@ -62,8 +63,9 @@ class PackedNetwork:
         scale: float = 1.0,
         precision: str = "float32",
         device: torch.device | str = "cpu",
+        order: NDArray[np.int64] | None = None,
     ) -> None:
-        self.rule, self.scale = rule, scale
+        self.rule, self.scale, self._order = rule, scale, order
         self.dtype = DTYPES[precision]
         self.product_dtype = torch.bfloat16 if precision == "bfloat16" else self.dtype
         self.activation = ACTIVATIONS[rule.activation or network.activation]
@@ -98,8 +100,12 @@ class PackedNetwork:
         def weights(part: int) -> Tensor:
             rngs = [generator(seed, "weights", layer, part) for seed in seeds]
             if rule.hidden_weights is not None:
-                return self._stack([rule.hidden_weights(rng, shape, network.feature_std) for rng in rngs])
-            return self._stack([_uniform(rng, shape, shape[0]) for rng in rngs])
+                drawn = [rule.hidden_weights(rng, shape, network.feature_std) for rng in rngs]
+            else:
+                drawn = [_uniform(rng, shape, shape[0]) for rng in rngs]
+            if layer == 0 and self._order is not None:
+                drawn = [matrix[self._order] for matrix in drawn]
+            return self._stack(drawn)
 
         def biases(part: int) -> Tensor | None:
             rngs = [generator(seed, "weights", layer, part) for seed in seeds]
@@ -133,35 +139,47 @@ class PackedNetwork:
 
     # -- forward and backward -------------------------------------------------------------------
 
-    def forward(self, x: Tensor, layers: Sequence[Layer] | None = None, output: Tensor | None = None) -> Pass:
-        """The logits (P, B) of inputs (P or 1, B, D), less the output bias's share added here too."""
-        done = Pass([], [], [], x)
+    def forward(self, x: Tensor | None, known: Tensor | None = None) -> Pass:
+        """The logits (P, B) of inputs (P or 1, B, D).
+
+        `known` (P or 1, B, H): the first layer's frozen products with their bias, where they are known: the
+        gate's, or the layer's own where it is not trained; then no x is needed.
+        """
+        done = Pass([], [], [], self.output)
         h = x
-        for position, layer in enumerate(self.layers if layers is None else layers):
+        for position, layer in enumerate(self.layers):
+            first = known if position == 0 else None
             scale = self.scale if position == 0 else 1.0
             done.inputs.append(h)
-            a = self._affine(h, layer.weight, layer.bias, scale)
             slope: Tensor | None
             if self.rule.gate is not None:
                 assert layer.gate_weight is not None
-                slope = self.rule.gate(self._affine(h, layer.gate_weight, layer.gate_bias, scale))
-                h = a.mul_(slope)
+                gate = first
+                if gate is None:
+                    gate = self._affine(h, layer.gate_weight, layer.gate_bias, scale)
+                slope = self.rule.gate(gate)
+                h = self._affine(h, layer.weight, layer.bias, scale).mul_(slope)
             else:
+                a = first
+                if a is None:
+                    a = self._affine(h, layer.weight, layer.bias, scale)
                 h = self.activation.value(a)
                 derivative = self.activation.derivative
                 slope = derivative(a, h) if derivative is not None and self.rule.trains_hidden else None
             done.slopes.append(slope)
             done.outputs.append(h)
+        assert h is not None
         # Not a product with a single column: its bits would depend on the number of members
-        logits = (h * (self.output if output is None else output)).sum(2)
+        logits = (h * self.output).sum(2)
         done.logits = logits if self.output_bias is None else logits + self.output_bias[:, :, 0]
         return done
 
-    def _affine(self, x: Tensor, weight: Tensor, bias: Tensor | None, scale: float) -> Tensor:
+    def _affine(self, x: Tensor | None, weight: Tensor, bias: Tensor | None, scale: float) -> Tensor:
         """scale * x W + b, (P, B, H), accumulated and returned in the weights' type."""
+        assert x is not None
         members, batch = weight.shape[0], x.shape[1]
         if self.product_dtype != self.dtype or not whole(batch, *weight.shape[1:]):
-            a = multiply(self._operand(x), self._operand(weight)).to(self.dtype).mul_(scale)
+            a = multiply(self.operand(x), self.operand(weight)).to(self.dtype).mul_(scale)
             return a if bias is None else a.add_(bias)
         x = x.expand(members, -1, -1)
         if bias is None:
@@ -195,15 +213,17 @@ class PackedNetwork:
         return deltas[::-1]
 
     def _transposed_product(self, delta: Tensor, matrix: Tensor) -> Tensor:
-        return multiply(self._operand(delta), self._operand(matrix).transpose(1, 2)).to(self.dtype)
+        return multiply(self.operand(delta), self.operand(matrix).transpose(1, 2)).to(self.dtype)
 
     def first_gradient(self, done: Pass, deltas: Sequence[Tensor]) -> Tensor:
         """The first layer's gradient x^T delta, (P, D, H)."""
         out = torch.empty_like(self.layers[0].weight)
-        product(self._operand(done.inputs[0]), deltas[0], self.scale, out)
+        product(self.operand(done.inputs[0]), deltas[0], self.scale, out)
         return out
 
-    def _operand(self, x: Tensor) -> Tensor:
+    def operand(self, x: Tensor | None) -> Tensor:
+        """x in the products' type."""
+        assert x is not None
         return x if self.product_dtype == self.dtype else x.to(self.product_dtype)
 
     # -- one step -------------------------------------------------------------------------------
@@ -229,6 +249,14 @@ class PackedNetwork:
             named[f"feedback.{position}"] = self.feedback[position]
         return {name: tensor for name, tensor in named.items() if tensor is not None}
 
+    def frozen_products(self, member: int) -> tuple[Tensor, Tensor | None]:
+        """A member's matrix (1, D, H) and bias whose products with the inputs never change."""
+        layer, part = self.layers[0], slice(member, member + 1)
+        gated = self.rule.gate is not None
+        weight, bias = (layer.gate_weight, layer.gate_bias) if gated else (layer.weight, layer.bias)
+        assert weight is not None
+        return weight[part], None if bias is None else bias[part]
+
     def apply(
         self,
         done: Pass,
@@ -250,7 +278,7 @@ class PackedNetwork:
         for position, delta in enumerate(deltas):
             name = f"hidden.{position}.weight"
             scale = self.scale if position == 0 else 1.0
-            operand = self._operand(done.inputs[position])
+            operand = self.operand(done.inputs[position])
             if name not in buffers:
                 buffers[name] = torch.empty_like(optimizers[name].parameter)
             optimizers[name].step_product(operand, delta, scale, learning_rate, decay, t, buffers[name])

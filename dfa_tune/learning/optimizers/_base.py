@@ -16,13 +16,19 @@ RHO = 0.9  # decay of running averages, and of the velocity
 
 
 class Base:
-    """One parameter's optimizer. `slots` state tensors of the parameter's shape, at first zero."""
+    """One parameter's optimizer. `slots` state tensors of the parameter's shape, at first zero.
+
+    `scratch` tensors of the same shape are for what a step computes on its way: written anew at every
+    step, a tensor of megabytes costs more in fresh memory than in arithmetic.
+    """
 
     slots: ClassVar[int] = 0
+    scratches: ClassVar[int] = 0
 
     def __init__(self, parameter: Tensor) -> None:
         self.parameter = parameter
         self.state = [parameter.new_zeros(parameter.shape) for _ in range(self.slots)]
+        self.scratch = [parameter.new_empty(parameter.shape) for _ in range(self.scratches)]
 
     def step(self, gradient: Tensor, learning_rate: Tensor, t: int) -> None:
         """Update the parameter in place; `gradient` may be overwritten; t counts steps from 1."""

@@ -17,11 +17,14 @@ if TYPE_CHECKING:
 class Optimizer(Base):
     """State: the running means of squared gradients and of squared steps."""
 
-    slots = 2
+    slots, scratches = 2, 2
 
     def step(self, gradient: Tensor, learning_rate: Tensor, t: int) -> None:
-        square, moved = self.state
+        import torch
+
+        (square, moved), (step, below) = self.state, self.scratch
         square.mul_(RHO).addcmul_(gradient, gradient, value=1 - RHO)
-        step = (moved + EPSILON).sqrt_().div_((square + EPSILON).sqrt_()).mul_(gradient)
+        torch.add(square, EPSILON, out=below)
+        torch.add(moved, EPSILON, out=step).div_(below).sqrt_().mul_(gradient)
         moved.mul_(RHO).addcmul_(step, step, value=1 - RHO)
         self.parameter.addcmul_(step, learning_rate, value=-1)

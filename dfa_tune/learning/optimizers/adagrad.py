@@ -13,10 +13,12 @@ if TYPE_CHECKING:
 class Optimizer(Base):
     """State: the sum of squared gradients G."""
 
-    slots = 1
+    slots, scratches = 1, 1
 
     def step(self, gradient: Tensor, learning_rate: Tensor, t: int) -> None:
-        (total,) = self.state
+        import torch
+
+        (total,), (factor,) = self.state, self.scratch
         total.addcmul_(gradient, gradient)
-        gradient.mul_(learning_rate)
-        self.parameter.addcdiv_(gradient, (total + EPSILON).sqrt_(), value=-1)
+        torch.add(total, EPSILON, out=factor).rsqrt_().mul_(learning_rate)
+        self.parameter.addcmul_(gradient, factor, value=-1)

@@ -15,12 +15,16 @@ BETA1, BETA2 = 0.9, 0.999
 class Optimizer(Base):
     """State: the running means m of gradients and v of squared gradients."""
 
-    slots = 2
+    slots, scratches = 2, 1
 
     def step(self, gradient: Tensor, learning_rate: Tensor, t: int) -> None:
-        first, second = self.state
+        import torch
+
+        (first, second), (below,) = self.state, self.scratch
         first.mul_(BETA1).add_(gradient, alpha=1 - BETA1)
         second.mul_(BETA2).addcmul_(gradient, gradient, value=1 - BETA2)
-        denominator = (second / (1 - BETA2**t)).sqrt_().add_(EPSILON)
-        corrected = first * (learning_rate / (1 - BETA1**t))
-        self.parameter.addcdiv_(corrected, denominator, value=-1)
+        # eta m' / (sqrt(v') + epsilon) with both corrections and eta in the denominator: one pass less
+        root = (1 - BETA2**t) ** 0.5
+        factor = learning_rate * (root / (1 - BETA1**t))
+        torch.sqrt(second, out=below).add_(EPSILON * root).div_(factor)
+        self.parameter.addcdiv_(first, below, value=-1)

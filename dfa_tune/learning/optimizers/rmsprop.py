@@ -13,10 +13,12 @@ if TYPE_CHECKING:
 class Optimizer(Base):
     """State: the running mean of squared gradients E."""
 
-    slots = 1
+    slots, scratches = 1, 1
 
     def step(self, gradient: Tensor, learning_rate: Tensor, t: int) -> None:
-        (square,) = self.state
+        import torch
+
+        (square,), (factor,) = self.state, self.scratch
         square.mul_(RHO).addcmul_(gradient, gradient, value=1 - RHO)
-        gradient.mul_(learning_rate)
-        self.parameter.addcdiv_(gradient, (square + EPSILON).sqrt_(), value=-1)
+        torch.add(square, EPSILON, out=factor).rsqrt_().mul_(learning_rate)
+        self.parameter.addcmul_(gradient, factor, value=-1)
