@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from dfa_tune.orchestration.memory import inputs
 from dfa_tune.trial import Trial
 
 if TYPE_CHECKING:
@@ -31,19 +32,13 @@ class Estimate:
 
 def work(trial: Trial) -> float:
     """Seconds of one core that a trial should take by the size of its matrix products."""
-    inputs = getattr(trial.problem, "d", None) or _pixels(trial.problem)
-    widths = [inputs, *trial.network.hidden]
+    widths = [inputs(trial.problem), *trial.network.hidden]
     weights = sum(a * b for a, b in pairwise(widths))
     samples, epochs = trial.problem.samples, trial.training.epochs
     steps = -(-samples // int(trial.training.batch_size))
     tests = -(-epochs // trial.training.evaluate_every)
     flops = 2 * weights * (2 * samples * epochs + (trial.problem.test_samples or 0) * tests)
     return float(flops / FLOPS_A_SECOND + steps * epochs * SECONDS_A_STEP)
-
-
-def _pixels(problem: object) -> int:
-    side = 8 if getattr(problem, "dataset", None) == "digits" else 28
-    return side * side * getattr(problem, "k", 1)
 
 
 def estimate(trials: list[Trial], unseen: int, rows: pd.DataFrame) -> Estimate:

@@ -10,12 +10,17 @@ from functools import cached_property
 from itertools import pairwise
 from typing import Any, Literal
 
+from dfa_tune.orchestration.estimate import work
+from dfa_tune.orchestration.memory import WORKER_BYTES, available_memory, largest_pack
 from dfa_tune.trial import Trial
 
 PackSize = int | Literal["auto"]
-LARGEST_CPU_PACK = 8  # a core gains little beyond: the products of one member keep it busy already
-LARGEST_GPU_PACK = 32
+CPU_PACK = 8  # a core gains little beyond: the products of one member keep it busy already
+GPU_PACK = 64
+PACK_SECONDS = 20.0  # short trials go further together: handing a pack to a worker costs a tenth of a second
+LARGEST_PACK = 256
 PACKS_PER_SLOT = 3  # so that the last pack to end does not keep the other slots waiting for long
+MEMORY_SHARE = 0.7  # of what is free, for all packs together
 
 
 @dataclass(frozen=True)
@@ -45,18 +50,40 @@ def together(trial: Trial) -> str:
     return json.dumps(shared.to_json(), sort_keys=True)
 
 
-def make_packs(trials: Iterable[Trial], size: PackSize, slots: int, gpu: bool = False) -> list[Pack]:
+def make_packs(
+    trials: Iterable[Trial],
+    size: PackSize,
+    slots: int,
+    gpu: bool = False,
+    memory: float | None = None,
+) -> list[Pack]:
     """`trials` cut into packs, in their order; `slots` packs run at once.
 
-    "auto": as large as pays on the device, but small enough that every slot gets several.
+    "auto": as large as pays on the device and fits into `memory` (free bytes for all slots together; None:
+    this machine's), but small enough that every slot gets several.
     """
     groups: dict[str, list[Trial]] = {}
     for trial in trials:
         groups.setdefault(together(trial), []).append(trial)
+    if size != "auto":
+        return [Pack(tuple(part)) for group in groups.values() for part in _even_parts(group, size)]
     count = sum(map(len, groups.values()))
-    largest = LARGEST_GPU_PACK if gpu else LARGEST_CPU_PACK
-    most = max(1, min(largest, count // (PACKS_PER_SLOT * slots))) if size == "auto" else size
-    return [Pack(tuple(part)) for group in groups.values() for part in _even_parts(group, most)]
+    fair = max(1, count // (PACKS_PER_SLOT * slots))
+    if memory is None:
+        memory = available_memory()
+    each = MEMORY_SHARE * memory / slots - (0 if gpu else WORKER_BYTES)
+    return [
+        Pack(tuple(part))
+        for group in groups.values()
+        for part in _even_parts(group, min(fair, _worthwhile(group[0], gpu), largest_pack(group, each)))
+    ]
+
+
+def _worthwhile(trial: Trial, gpu: bool) -> int:
+    """How many such trials gain from each other's company."""
+    if gpu:
+        return GPU_PACK
+    return max(CPU_PACK, min(LARGEST_PACK, round(PACK_SECONDS / work(trial))))
 
 
 def _even_parts(group: Sequence[Trial], size: int) -> Iterable[Sequence[Trial]]:

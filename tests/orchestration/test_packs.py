@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from dfa_tune.agenda import Agenda
-from dfa_tune.orchestration.packs import Pack, make_packs
+from dfa_tune.orchestration.memory import WORKER_BYTES, largest_pack, member_bytes, pack_bytes, seed_bytes
+from dfa_tune.orchestration.packs import CPU_PACK, MEMORY_SHARE, Pack, make_packs
 from dfa_tune.sweep import load_sweep
 from dfa_tune.trial import Trial
 
@@ -51,3 +54,30 @@ def test_a_packs_id_is_of_its_trials(trials: list[Trial]) -> None:
     first, second = make_packs(trials, 3, slots=1)[:2]
     assert first.id != second.id
     assert first.id == Pack(first.trials).id
+
+
+def test_short_trials_travel_in_larger_packs(trials: list[Trial]) -> None:
+    rates = [replace(trials[0], learning_rate=0.001 * n) for n in range(1, 1001)]
+    short = [replace(t, training=t.training.model_copy(update={"epochs": 1})) for t in rates]
+    assert max(len(p.trials) for p in make_packs(rates, "auto", slots=2)) == CPU_PACK
+    assert len(make_packs(short, "auto", slots=2)) < len(make_packs(rates, "auto", slots=2)) / 2
+
+
+def test_auto_cuts_packs_that_fit_into_memory(trials: list[Trial]) -> None:
+    group = [replace(trials[0], learning_rate=0.001 * n) for n in range(1, 101)]
+    memory = 2 * (WORKER_BYTES + 3.5 * member_bytes(group[0])) / MEMORY_SHARE
+    assert max(len(p.trials) for p in make_packs(group, "auto", slots=2, memory=memory)) == 3
+    assert max(len(p.trials) for p in make_packs(group, "auto", slots=2, memory=0.0)) == 1
+
+
+def test_a_frozen_first_layer_takes_memory_for_every_seed(trials: list[Trial]) -> None:
+    first = next(t for t in trials if t.method.rule == "relu_features")
+    rates = [replace(first, learning_rate=0.001 * n) for n in range(1, 101)]
+    seeds = [replace(first, seed=n) for n in range(1, 101)]
+    # A row of 128 numbers for each place of each image
+    assert seed_bytes(first) == 4 * 128 * 3 * (1437 + 360)
+    budget = 10.5 * (member_bytes(first) + seed_bytes(first))
+    assert largest_pack(seeds, budget) == 10
+    assert largest_pack(rates, budget) > 10
+    assert pack_bytes(rates[:5]) == 5 * member_bytes(first) + seed_bytes(first)
+    assert seed_bytes(trials[0]) == 0  # BP trains its first layer
