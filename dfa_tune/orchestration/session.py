@@ -9,6 +9,8 @@ import logging
 import os
 import secrets
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from dfa_tune.errors import UserError
@@ -25,6 +27,10 @@ _QUIET = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
 }
 OBJECT_STORE_BYTES = 256 * 1024**2  # our workers exchange little through it
+# Methods of Ray's Node that start the autoscaler, the collector of logs and the dashboard's server, which Ray
+# starts even where it is told to have no dashboard. Nobody here asks them anything, and three more Python
+# processes cost seconds of two cores while the workers are to start.
+HELPERS = ("start_monitor", "start_log_monitor", "start_api_server")
 
 
 def available_cpus() -> int:
@@ -74,12 +80,13 @@ class Session:
         for name in ("ray", "ray.tune", "ray.train", "ray.data"):
             logging.getLogger(name).setLevel(logging.CRITICAL)
         try:
-            ray.init(
-                address=self._address or "local",
-                log_to_driver=False,
-                logging_level=logging.CRITICAL,
-                **self._local,
-            )
+            with nullcontext() if self._address else _without_helpers():
+                ray.init(
+                    address=self._address or "local",
+                    log_to_driver=False,
+                    logging_level=logging.CRITICAL,
+                    **self._local,
+                )
         except (ConnectionError, ValueError, RuntimeError) as error:
             if self._address is None:
                 raise
@@ -97,6 +104,21 @@ class Session:
 
         if not self._theirs:
             ray.shutdown()
+
+
+@contextmanager
+def _without_helpers() -> Iterator[None]:
+    """While open, a Ray that starts has a control store, a raylet with its agents, and workers: no more."""
+    from ray._private.node import Node
+
+    kept = {name: getattr(Node, name) for name in HELPERS}
+    for name in kept:
+        setattr(Node, name, lambda self, **options: None)
+    try:
+        yield
+    finally:
+        for name, method in kept.items():
+            setattr(Node, name, method)
 
 
 def _read_environment_again() -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 
@@ -37,26 +39,44 @@ def test_cores_are_those_this_process_may_use() -> None:
     assert available_cpus() == len(os.sched_getaffinity(0))
 
 
-LISTENING = """
-import os, subprocess
+STARTED = """
+import ray, json, os, subprocess
 from dfa_tune.orchestration.session import Session
+from ray._private.node import Node
+before = Node.start_monitor
 with Session(None, use_gpus=False) as session:
     session.start()
     tree = subprocess.run(["ps", "-eo", "pid,ppid"], capture_output=True, text=True).stdout.split()[2:]
     parent = dict(zip(tree[::2], tree[1::2]))
     def ours(pid):
         return pid == str(os.getpid()) or (pid in parent and ours(parent[pid]))
-    for line in subprocess.run(["ss", "-Hltnp"], capture_output=True, text=True).stdout.splitlines():
-        if "pid=" in line and ours(line.split("pid=")[1].split(",")[0]):
-            print(line.split()[3])
+    listening = subprocess.run(["ss", "-Hltnp"], capture_output=True, text=True).stdout.splitlines()
+    print(json.dumps({
+        "addresses": [line.split()[3] for line in listening
+                      if "pid=" in line and ours(line.split("pid=")[1].split(",")[0])],
+        "answer": ray.get(ray.remote(lambda: 6 * 7).remote()),
+        "processes": sorted(ray._private.worker._global_node.all_processes),
+    }))
+assert Node.start_monitor is before
 """
 
 
-@pytest.mark.skipif(shutil.which("ss") is None, reason="ss (iproute2) is not installed")
-def test_a_ray_of_our_own_listens_on_loopback_alone() -> None:
-    # Ray imported first, as in a notebook: it has read its environment by then
-    code = "import ray\n" + LISTENING
-    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    addresses = process.stdout.split()
+@pytest.fixture(scope="module")
+def started() -> Any:
+    """What there is when a Ray of our own runs. Ray was imported first, as in a notebook: it has read its
+    environment by then."""
+    if shutil.which("ss") is None:
+        pytest.skip("ss (iproute2) is not installed")
+    process = subprocess.run([sys.executable, "-c", STARTED], capture_output=True, text=True, check=True)
+    return json.loads(process.stdout)
+
+
+def test_a_ray_of_our_own_listens_on_loopback_alone(started: Any) -> None:
+    addresses = started["addresses"]
     assert len(addresses) >= 3  # the driver, the GCS and the raylet
     assert [a for a in addresses if not a.startswith(("127.", "[::ffff:127.", "[::1]"))] == []
+
+
+def test_a_ray_of_our_own_works_without_processes_that_nobody_asks(started: Any) -> None:
+    assert started["answer"] == 42
+    assert started["processes"] == ["gcs_server", "raylet"]
