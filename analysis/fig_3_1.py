@@ -25,4 +25,4 @@ def figure(rows: pd.DataFrame, agenda: Agenda) -> Figure:
 
 
 if __name__ == "__main__":
-    figures.command(figure, "fig_3_1")
+    figures.command("fig_3_1")

@@ -26,4 +26,4 @@ def figure(rows: pd.DataFrame, agenda: Agenda) -> Figure:
 
 
 if __name__ == "__main__":
-    figures.command(figure, "quickstart")
+    figures.command("quickstart")

@@ -196,9 +196,9 @@ def _show_results(sweep: Sweep, results: str, data: Path | None, *, redraw: bool
     store = Store(results, sweep.name)
     figures = [store.path("figures", f"{sweep.name}.{suffix}") for suffix in ("png", "svg")]
     if redraw or not all(Path(path).exists() for path in figures):
-        from dfa_tune.analysis.figures import draw, save
+        from dfa_tune.analysis.figures import write
 
-        figures = save(draw(sweep, agenda, rows), store, sweep.name)
+        figures = write(agenda, rows, store, data)
     for path in figures:
         typer.echo(f"figure   {path}")
     typer.echo(f"results  {store.path('epochs')}")
@@ -278,8 +278,8 @@ def plot(
     set_: Set = None,
     method: Methods = None,
 ) -> None:
-    """The figure, as PNG and SVG under the results' `figures`."""
-    from dfa_tune.analysis.figures import draw, save
+    """The figure, and the rates that were tried, as PNG and SVG under the results' `figures`."""
+    from dfa_tune.analysis.figures import write
     from dfa_tune.analysis.load import load
     from dfa_tune.results.store import Store
 
@@ -287,7 +287,7 @@ def plot(
     agenda, rows = load(sweep, results, data=data)
     if rows.empty:
         raise UserError(f"{sweep.name}: no results in {results} yet; run: dfa-tune run {space}")
-    for path in save(draw(sweep, agenda, rows), Store(results, sweep.name), sweep.name):
+    for path in write(agenda, rows, Store(results, sweep.name), data):
         typer.echo(path)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import io
 import itertools
-import runpy
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,26 +14,34 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from dfa_tune.agenda import Agenda, Cell
-from dfa_tune.analysis import plots, tables
+from dfa_tune.analysis import extras, plots, rates, tables
 from dfa_tune.analysis.load import load
-from dfa_tune.bundled import bundled
 from dfa_tune.results.places import place
 from dfa_tune.results.store import Store
 from dfa_tune.sweep import Sweep
 
-Draw = Callable[[pd.DataFrame, Agenda], Figure]
 CURVE_PANELS = 4  # more points of the axes than this: final accuracies alone
 FINAL_PANELS = 6
 
 
-def draw(sweep: Sweep, agenda: Agenda, rows: pd.DataFrame) -> Figure:
+def draw(sweep: Sweep, agenda: Agenda, rows: pd.DataFrame, extra: pd.DataFrame | None = None) -> Figure:
     """The sweep's figure from whatever rows there are; its label is the sweep's name.
 
-    `analysis/<name>.py` draws it where that exists (its function `figure(rows, agenda)`), else `default`.
+    `analysis/<name>.py` draws it where that exists, else `default`: its function `figure(rows, agenda)`, or
+    `figure(rows, agenda, extra)` if it has a function `extra` too, which says what that is.
     """
-    figure = (_own(sweep.name) or default)(rows, agenda)
+    script = extras.script(sweep.name)
+    draws: Callable[..., Figure] = script.get("figure", default)  # type: ignore[assignment]
+    figure = draws(rows, agenda, extra) if "extra" in script else draws(rows, agenda)
     figure.set_label(sweep.name)
     return figure
+
+
+def write(agenda: Agenda, rows: pd.DataFrame, store: Store, data: str | Path | None = None) -> list[str]:
+    """Draws and saves all that there is of a sweep; returns the paths: its figure, and the rates tried."""
+    drawn = draw(agenda.sweep, agenda, rows, extras.made(agenda, rows, store, data))
+    tried = rates.figure(rows, agenda)
+    return [*save(drawn, store), *(save(tried, store) if tried is not None else [])]
 
 
 def default(rows: pd.DataFrame, agenda: Agenda) -> Figure:
@@ -90,8 +97,8 @@ def save(figure: Figure, folder: str | Path | Store, name: str | None = None) ->
     return paths
 
 
-def command(figure: Draw, space: str) -> None:
-    """What `python analysis/<space>.py` does: read the results, draw, save, print the paths."""
+def command(space: str) -> None:
+    """What `python analysis/<space>.py` does, the same as `dfa-tune plot <space>`."""
     parser = argparse.ArgumentParser(description=f"Draws the figure of the search space {space}.")
     parser.add_argument("--results", default="results", help="folder or URI of the results")
     parser.add_argument("--data", help="folder of the data sets")
@@ -99,16 +106,7 @@ def command(figure: Draw, space: str) -> None:
     given = parser.parse_args()
     agenda, rows = load(space, given.results, data=given.data, overrides=given.set)
     store = Store(given.results, agenda.sweep.name)
-    print("\n".join(save(figure(rows, agenda), store, agenda.sweep.name)))
-
-
-def _own(name: str) -> Draw | None:
-    """The function `figure` of `analysis/<name>.py`, or None if there is no such script."""
-    path = bundled("analysis") / f"{name}.py"
-    if not path.is_file():
-        return None
-    figure: Draw = runpy.run_path(str(path))["figure"]
-    return figure
+    print("\n".join(write(agenda, rows, store, given.data)))
 
 
 def _tuning_so_far(rows: pd.DataFrame, agenda: Agenda) -> Figure:

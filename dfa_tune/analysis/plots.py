@@ -22,6 +22,7 @@ from matplotlib.ticker import MaxNLocator
 from dfa_tune.agenda import Agenda, Cell
 from dfa_tune.analysis.load import scores
 from dfa_tune.analysis.statistics import t_half_width, t_interval
+from dfa_tune.trial import DEFAULT_FEEDBACK
 
 # Okabe and Ito (2008) without the yellow, which white paper swallows.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000", "#56B4E9", "#E69F00")
@@ -36,6 +37,8 @@ LABELS = {
     "batch_size": "batch size (tuples)",
     "test_accuracy": "test accuracy (fraction)",
     "train_accuracy": "training accuracy (fraction)",
+    "feedback_alignment": "cosine of feedback B and w2",
+    "gradient_alignment": "cosine of the rule's and BP's gradient",
 }
 SMALL = 8  # points: legends, captions, what must not shout
 Finals = pd.DataFrame  # as tables.finals gives it
@@ -54,17 +57,24 @@ Styles = Mapping[str, Style]
 
 
 def styles(agenda: Agenda) -> dict[str, Style]:
-    """A style for each method, in the space's order, so that a partial figure looks like the final one."""
-    rules = {cell.method.name: cell.method.rule for cell in agenda.cells}
-    lines = dict(zip(dict.fromkeys(rules.values()), _cycle(LINES), strict=False))
+    """A style for each method, in the space's order, so that a partial figure looks like the final one.
+
+    The line is the rule's. Where there are more methods than colours, methods that differ in the rule
+    alone share one.
+    """
+    methods = {cell.method.name: cell.method for cell in agenda.cells}
+    lines = dict(zip(dict.fromkeys(m.rule for m in methods.values()), _cycle(LINES), strict=False))
+    many = len(methods) > len(COLOURS)
+    same = {name: (m.optimizer, m.feedback or DEFAULT_FEEDBACK) if many else m for name, m in methods.items()}
+    colours = dict(zip(dict.fromkeys(same.values()), _cycle(COLOURS), strict=False))
     return {
-        name: Style(colour, lines[rule], marker)
-        for (name, rule), colour, marker in zip(rules.items(), _cycle(COLOURS), _cycle(MARKERS), strict=False)
+        name: Style(colours[same[name]], lines[method.rule], marker)
+        for (name, method), marker in zip(methods.items(), _cycle(MARKERS), strict=False)
     }
 
 
-def canvas(panels: int, agenda: Agenda) -> tuple[Figure, list[Axes]]:
-    """An empty figure of so many panels under the sweep's title, at most three beside each other."""
+def canvas(panels: int, agenda: Agenda, heading: str = "") -> tuple[Figure, list[Axes]]:
+    """An empty figure of so many panels under `heading` and the sweep's title, at most three in a row."""
     columns = 2 if panels == 4 else min(panels, 3)
     lines = -(-panels // columns)
     methods = len({cell.method for cell in agenda.cells})
@@ -74,7 +84,8 @@ def canvas(panels: int, agenda: Agenda) -> tuple[Figure, list[Axes]]:
     axes: list[Axes] = list(figure.subplots(lines, columns, squeeze=False).ravel())
     for unused in axes[panels:]:
         unused.remove()
-    figure.suptitle(textwrap.fill(agenda.sweep.title or agenda.sweep.name, 36 * columns), fontsize=12)
+    title = heading + (agenda.sweep.title or agenda.sweep.name)
+    figure.suptitle(textwrap.fill(title, 36 * columns), fontsize=12)
     return figure, axes[:panels]
 
 
@@ -89,8 +100,13 @@ def finish(figure: Figure, agenda: Agenda, rows: pd.DataFrame, note: str = "") -
     crosses = [line for ax in figure.axes for line in ax.lines if line.get_marker() == "x"]
     if any(np.size(line.get_xdata()) for line in crosses):
         note = f"A cross marks what diverged. {note}"
-    words = textwrap.fill(f"{caption(agenda, rows)} {note}".strip(), int(figure.get_figwidth() * 14))
-    figure.supxlabel(words, fontsize=SMALL, color="0.25")
+    return caption_below(figure, f"{caption(agenda, rows)} {note}")
+
+
+def caption_below(figure: Figure, words: str) -> Figure:
+    """Sets the caption, in lines as wide as the figure; returns the figure."""
+    lines = textwrap.fill(words.strip(), int(figure.get_figwidth() * 14))
+    figure.supxlabel(lines, fontsize=SMALL, color="0.25")
     return figure
 
 
@@ -102,10 +118,15 @@ def caption(agenda: Agenda, rows: pd.DataFrame) -> str:
     diverged = rows.loc[rows["diverged"], "trial_id"]
     lost = diverged[diverged.isin([trial_id for ids in planned for trial_id in ids])].nunique()
     counted = f" Diverged repetitions ({lost}) count with their last accuracy." if lost else ""
-    trials = agenda.due(known)
+    return f"{_intervals(repetitions)}{counted} {about_data(agenda, rows)}"
+
+
+def about_data(agenda: Agenda, rows: pd.DataFrame) -> str:
+    """The data set and the weight decay."""
+    trials = agenda.due(scores(agenda, rows))
     data = _several(getattr(t.problem, "dataset", None) or _generated(t.problem) for t in trials)
     decay = _several(f"{t.training.weight_decay:g}" for t in trials)
-    return f"{_intervals(repetitions)}{counted} Data: {data}; weight decay {decay}."
+    return f"Data: {data}; weight decay {decay}."
 
 
 def by_epoch(ax: Axes, repeated: pd.DataFrame, look: Styles, metric: str = "test_accuracy") -> None:
@@ -125,7 +146,7 @@ def by_epoch(ax: Axes, repeated: pd.DataFrame, look: Styles, metric: str = "test
         )
         ax.fill_between(line.index, line["low"], line["high"], color=style.color, alpha=0.15, linewidth=0)
     ax.set_xlabel("epoch")
-    _finish_panel(ax, repeated.empty, metric)
+    dress(ax, repeated.empty, metric)
     if not repeated.empty:
         ax.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
 
@@ -159,7 +180,7 @@ def final_by_method(ax: Axes, ended: Finals, look: Styles) -> None:
             ax.text(0.55, height, "diverged at once", transform=middle, va="center", fontsize=SMALL)
     ax.set_xlabel("final " + LABELS["test_accuracy"])
     if not names:
-        return _say_empty(ax)
+        return say_empty(ax)
     ax.set_yticks(range(len(names)), names, fontsize=SMALL)
     ax.set_ylim(len(names) - 0.5, -0.5)
     ax.axvline(0.5, color="0.55", linewidth=0.8, zorder=0)
@@ -187,7 +208,7 @@ def final_by_axis(ax: Axes, ended: Finals, axis: str, look: Styles, error: bool 
         _cross_out(ax, part.assign(at=part["at"] + aside), "at", "shown")
     ax.set_xlabel(LABELS.get(axis, axis.replace("_", " ")))
     _spread(ax, values, list(place.values()), numeric)
-    _finish_panel(ax, ended.empty, "test_error" if error else "test_accuracy")
+    dress(ax, ended.empty, "test_error" if error else "test_accuracy")
     ax.set_ylabel("final test error (fraction)" if error else "final " + LABELS["test_accuracy"])
 
 
@@ -210,7 +231,7 @@ def tuning(ax: Axes, agenda: Agenda, rows: pd.DataFrame, look: Styles, cells: Se
             ax.plot(*at, "o", ms=11, fillstyle="none", color=style.color)
         drawn = True
     metric = agenda.sweep.tuning.metric
-    _finish_panel(ax, not drawn, metric, "tuning trial")
+    dress(ax, not drawn, metric, "tuning trial")
     if drawn:
         ax.set_xscale("log")
     ax.set_xlabel("learning rate")
@@ -256,17 +277,19 @@ def _cross_out(ax: Axes, part: pd.DataFrame, x: str, y: str) -> None:
     ax.plot(lost[x], lost[y], "x", color="black", markersize=7, zorder=5)
 
 
-def _finish_panel(ax: Axes, empty: bool, metric: str, what: str = "repetition") -> None:
+def dress(ax: Axes, empty: bool, metric: str, what: str = "repetition") -> None:
+    """The vertical label, the grid and the line of chance; where a panel is empty, what it waits for."""
     ax.set_ylabel(LABELS.get(metric, metric.replace("_", " ")))
     ax.grid(color="0.92", linewidth=0.6)
     if empty:
-        _say_empty(ax, what)
+        say_empty(ax, f"no finished {what} yet")
     elif metric.endswith(("accuracy", "error")):
         ax.axhline(0.5, color="0.55", linewidth=0.8, zorder=0)
 
 
-def _say_empty(ax: Axes, what: str = "repetition") -> None:
-    ax.text(0.5, 0.5, f"no finished {what} yet", transform=ax.transAxes, ha="center", color="0.4")
+def say_empty(ax: Axes, why: str = "no finished repetition yet") -> None:
+    """A panel without anything to show says why."""
+    ax.text(0.5, 0.5, why, transform=ax.transAxes, ha="center", color="0.4")
     ax.set_xticks([])
     ax.set_yticks([])
 

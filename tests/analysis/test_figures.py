@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from dfa_tune.agenda import Agenda
-from dfa_tune.analysis import figures
+from dfa_tune.analysis import extras, figures
 from dfa_tune.bundled import bundled
 from dfa_tune.results.store import Store
 from dfa_tune.sweep import load_sweep
@@ -54,7 +54,7 @@ def test_a_space_with_a_script_of_its_name_is_drawn_by_it(plan, trained, tmp_pat
         "from matplotlib.figure import Figure\n"
         "def figure(rows, agenda):\n    return Figure(figsize=(1, len(rows)))\n"
     )
-    monkeypatch.setattr(figures, "bundled", lambda folder: tmp_path)
+    monkeypatch.setattr(extras, "bundled", lambda folder: tmp_path)
     agenda = plan()
     figure = figures.draw(agenda.sweep, agenda, trained(agenda))
     assert figure.get_figheight() == 48
@@ -90,15 +90,16 @@ def test_the_same_rows_give_the_same_bytes(plan, trained, tmp_path) -> None:
 SCRIPTS = sorted(path.stem for path in bundled("analysis").glob("*.py"))
 SMALL = {
     "quickstart": [],
-    "fig_3_1": ["training.epochs=3", "problem.dataset=digits"],
-    "fig_2_2": ["training.epochs=3"],
+    "fig_2_2": ["training.epochs=3", "problem.n=[256]"],
+    "fig_3_6": ["training.epochs=3", "problem.n=[256]", "problem.d=[5, 15]", "repetitions=2"],
 }
+DIGITS = ["training.epochs=3", "problem.dataset=digits"]
 
 
-@pytest.mark.parametrize("name", [name for name in SCRIPTS if name in SMALL])
+@pytest.mark.parametrize("name", SCRIPTS)
 @pytest.mark.parametrize("rounds", [0, 1, 2], ids=["nothing", "tuning", "all"])
 def test_every_bundled_figure_is_drawn_at_any_progress(name: str, rounds: int, trained) -> None:
-    agenda = Agenda(load_sweep(name, overrides=SMALL[name]))
+    agenda = Agenda(load_sweep(name, overrides=SMALL.get(name, DIGITS)))
     figure = figures.draw(agenda.sweep, agenda, trained(agenda, rounds=rounds))
     assert re.search(r"weight decay|No finished", figure.get_supxlabel())
     figure.draw_without_rendering()
@@ -106,7 +107,7 @@ def test_every_bundled_figure_is_drawn_at_any_progress(name: str, rounds: int, t
 
 def test_a_script_can_be_run_by_itself(space, plan, trained, tmp_path, monkeypatch, capsys) -> None:
     monkeypatch.setattr(sys, "argv", ["tiny.py", "--results", str(tmp_path / "results")])
-    figures.command(figures.default, str(space))
-    png, svg = capsys.readouterr().out.split()
-    assert Path(png).is_file()
-    assert Path(svg).is_file()
+    figures.command(str(space))
+    paths = [Path(line) for line in capsys.readouterr().out.split()]
+    assert [path.name for path in paths] == ["tiny.png", "tiny.svg", "tiny-rates.png", "tiny-rates.svg"]
+    assert all(path.is_file() for path in paths)

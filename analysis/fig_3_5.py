@@ -1,0 +1,33 @@
+"""Figure 3.5: alignments of DFA with SGD and with RMSProp (thesis section 3.1).
+
+python analysis/fig_3_5.py [--results DIR]
+"""
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from dfa_tune.agenda import Agenda
+from dfa_tune.analysis import figures, plots, tables
+
+PANELS = {
+    "feedback_alignment": "Feedback and weights",
+    "gradient_alignment": "DFA's gradient and BP's",
+    "test_accuracy": "Accuracy",
+}
+
+
+def figure(rows: pd.DataFrame, agenda: Agenda) -> Figure:
+    """Both alignments by epoch, and the accuracy, which does not follow them."""
+    if tables.axis_names(agenda):  # a list was given with --set
+        return figures.default(rows, agenda)
+    repeats = tables.repeats(agenda, rows)
+    drawing, axes = plots.canvas(len(PANELS), agenda)
+    for ax, (metric, title) in zip(axes, PANELS.items(), strict=True):
+        plots.by_epoch(ax, repeats, plots.styles(agenda), metric)
+        ax.set_title(title, fontsize=10)
+    plots.same_scale(axes[:2])
+    return plots.finish(drawing, agenda, rows)
+
+
+if __name__ == "__main__":
+    figures.command("fig_3_5")

@@ -1,0 +1,42 @@
+"""Figure 3.6: where DFA lies on the clusters, test error against n and d (thesis section 3.2).
+
+python analysis/fig_3_6.py [--results DIR]
+"""
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from dfa_tune.agenda import Agenda
+from dfa_tune.analysis import clusters, figures, plots, tables
+
+
+def figure(rows: pd.DataFrame, agenda: Agenda) -> Figure:
+    """The data, the test error with SGD against n and d, and beside them RMSProp's errors against d."""
+    if set(tables.axis_names(agenda)) - {"n", "d"}:  # more lists were given with --set
+        return figures.default(rows, agenda)
+    look, ended = plots.styles(agenda), clusters.ends(agenda, rows)
+    sgd = ended[ended["method"].str.endswith("-sgd")]
+    drawing, (data, by_n, by_d, extension) = plots.canvas(4, agenda)
+    trial = agenda.cells[0].due({})[-1]
+    clusters.scatter(data, trial.problem, trial.seed)
+    clusters.error_along(by_n, sgd, "n", look)
+    clusters.error_along(by_d, sgd, "d", look)
+    rmsprop(extension, ended[ended["method"].str.endswith("-rmsprop")], look)
+    plots.same_scale([by_n, by_d, extension])
+    return plots.finish(drawing, agenda, rows)
+
+
+def rmsprop(ax: Axes, ended: pd.DataFrame, look: plots.Styles) -> None:
+    """The extension: test error, and the training error as a thin line without markers, against d."""
+    clusters.error_along(ax, ended, "d", look)
+    at_n = ended[ended["n"] == clusters.N]
+    for method, part in at_n.groupby("method"):
+        error = 1 - part.groupby("d")["train_accuracy"].mean()
+        ax.plot(error.index, error, color=look[str(method)].color, ls=look[str(method)].linestyle, lw=0.8)
+    ax.set_title(f"RMSProp, n = {clusters.N} (thin: training error)", fontsize=10)
+    ax.set_ylabel("final error (fraction)")
+
+
+if __name__ == "__main__":
+    figures.command("fig_3_6")

@@ -1,0 +1,39 @@
+"""Panels of the cluster figures: the data, and the test error along one of n and d."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+
+from dfa_tune.agenda import Agenda
+from dfa_tune.analysis import plots, tables
+from dfa_tune.problems.kinds.clusters import Settings, cluster_labels, sample_points
+
+D, N = 15, 256  # the thesis' d where n varies, and n where d varies (section 2.2)
+
+
+def ends(agenda: Agenda, rows: pd.DataFrame) -> pd.DataFrame:
+    """`tables.finals` with n and d, whether or not they are axes, and the last training accuracy."""
+    ended = tables.finals(agenda, rows).drop(columns=["n", "d"], errors="ignore")
+    last = rows.sort_values("epoch").groupby("trial_id")[["n", "d", "train_accuracy"]].last()
+    return ended.merge(last, left_on="trial_id", right_index=True)
+
+
+def error_along(ax: Axes, ended: pd.DataFrame, axis: str, look: plots.Styles) -> None:
+    """The test error against `axis`, "n" or "d", the other one as in the thesis."""
+    other, fixed = ("d", D) if axis == "n" else ("n", N)
+    plots.final_by_axis(ax, ended[ended[other] == fixed], axis, look, error=True)
+    ax.set_title(f"{other} = {fixed}", fontsize=10)
+
+
+def scatter(ax: Axes, problem: Settings, seed: int, count: int = 2000) -> None:
+    """The first two dimensions of `count` points; the label has a colour and a marker."""
+    points, cluster = sample_points(problem, count, np.random.default_rng(seed))
+    label = cluster_labels(problem, seed)[cluster]
+    for value, colour, marker in [(0, plots.COLOURS[5], "o"), (1, plots.COLOURS[6], "^")]:
+        part = points[label == value]
+        ax.scatter(part[:, 0], part[:, 1], s=5, c=colour, marker=marker, lw=0, label=f"label {value}")
+    ax.set(aspect="equal", xlabel="dimension 1", ylabel="dimension 2", xlim=(-0.6, 0.6), ylim=(-0.6, 0.75))
+    ax.legend(loc="upper center", ncols=2, fontsize=plots.SMALL, markerscale=2)
+    ax.set_title(f"The data: {problem.clusters} x {problem.clusters} clusters", fontsize=10)

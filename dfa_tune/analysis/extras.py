@@ -1,0 +1,65 @@
+"""What a figure shows beside the rows: images of the data, weights looked at.
+
+It is worked out where data and weights are, and kept with the results in `extras/<key>.parquet`, so that
+figure, claims and report can be had later from the committed files alone. The key says which
+repetitions it was made of: where others are done, it is made anew.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import runpy
+from collections.abc import Callable
+from pathlib import Path
+from typing import cast
+
+import pandas as pd
+
+from dfa_tune.agenda import Agenda
+from dfa_tune.analysis import tables
+from dfa_tune.bundled import bundled
+from dfa_tune.results.store import Store
+
+# (agenda, rows, store, data) -> the table, None where what it takes is not here (yet)
+Make = Callable[[Agenda, pd.DataFrame, Store, str | Path | None], pd.DataFrame | None]
+
+
+def kept(agenda: Agenda, rows: pd.DataFrame, store: Store) -> pd.DataFrame | None:
+    """The table that was kept for the repetitions in `rows`; None where there is none."""
+    try:
+        content = store.place.read(f"{store.name}/{_file(agenda, rows)}")
+    except FileNotFoundError:
+        return None
+    return pd.read_parquet(io.BytesIO(content))
+
+
+def made(
+    agenda: Agenda, rows: pd.DataFrame, store: Store, data: str | Path | None = None
+) -> pd.DataFrame | None:
+    """As `kept`; where nothing is kept yet, the function `extra` of the figure's script makes it."""
+    make = cast(Make | None, script(agenda.sweep.name).get("extra"))
+    if make is None:
+        return None
+    found = kept(agenda, rows, store)
+    if found is None and (found := make(agenda, rows, store, data)) is not None:
+        content = io.BytesIO()
+        found.to_parquet(content, index=False)
+        store.put(content.getvalue(), *_file(agenda, rows).split("/"))
+    return found
+
+
+def script(name: str) -> dict[str, Callable[..., object]]:
+    """The functions of `analysis/<name>.py`, {} if there is no such script.
+
+    What follows a hyphen names a variant, which is drawn as the original: fig_3_1-no_decay as fig_3_1.
+    """
+    path = bundled("analysis") / f"{name.partition('-')[0]}.py"
+    if not path.is_file():
+        return {}
+    return {key: value for key, value in runpy.run_path(str(path)).items() if callable(value)}
+
+
+def _file(agenda: Agenda, rows: pd.DataFrame) -> str:
+    repeated = tables.repeats(agenda, rows)["trial_id"].unique().tolist()
+    return f"extras/{hashlib.sha256(' '.join(sorted(repeated)).encode()).hexdigest()[:16]}.parquet"
