@@ -11,6 +11,7 @@ import secrets
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from pathlib import Path
 from typing import Any
 
 from dfa_tune.errors import UserError
@@ -26,6 +27,8 @@ _QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
 }
+TOKEN_FILE = "~/.ray/auth_token"  # noqa: S105  # Ray's own place for it
+ANSWER_SECONDS = 10.0  # for a head to answer
 OBJECT_STORE_BYTES = 256 * 1024**2  # our workers exchange little through it
 # Methods of Ray's Node that start the autoscaler, the collector of logs and the dashboard's server, which Ray
 # starts even where it is told to have no dashboard. Nobody here asks them anything, and three more Python
@@ -38,11 +41,26 @@ def available_cpus() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
 
 
+def use_token(what: str) -> None:
+    """Have Ray's clients in this process show a cluster's token; UserError naming `what` if there is none.
+
+    RAY_AUTH_MODE says otherwise where the user has set it. Ray looks for the token in the same places.
+    """
+    if os.environ.setdefault("RAY_AUTH_MODE", "token") != "token" or os.environ.get("RAY_AUTH_TOKEN"):
+        return
+    file = Path(os.environ.get("RAY_AUTH_TOKEN_PATH") or TOKEN_FILE).expanduser()
+    if not file.is_file():
+        raise UserError(
+            f"{what}: the cluster's token is not in {file}; copy it there from the machine that started the"
+            " cluster, or set RAY_AUTH_TOKEN (a cluster without tokens: RAY_AUTH_MODE=disabled)"
+        )
+
+
 class Session:
     """A Ray to run in; a context that shuts Ray down, or leaves the cluster, at its end.
 
     Without an address a Ray of our own is started, whatever else runs on this machine: on loopback, with
-    a fresh token, without a dashboard.
+    a fresh token, without a dashboard. A cluster is joined with its token, from where Ray looks for it.
     """
 
     def __init__(self, address: str | None, *, use_gpus: bool) -> None:
@@ -63,6 +81,8 @@ class Session:
             }
             if not use_gpus:
                 self._local["num_gpus"] = 0
+        else:
+            use_token(f"--address {address}")
 
     def start(self) -> dict[str, float]:
         """Start or join; returns the cluster's resources. UserError where no cluster answers.
@@ -75,8 +95,10 @@ class Session:
         if ray.is_initialized():
             self._theirs = True
             return dict(ray.cluster_resources())
-        if late and self._address is None:
-            _read_environment_again()
+        if late:
+            _read_environment_again(loopback=self._address is None)
+        if self._address is not None:
+            _ask(self._address)
         for name in ("ray", "ray.tune", "ray.train", "ray.data"):
             logging.getLogger(name).setLevel(logging.CRITICAL)
         try:
@@ -106,6 +128,31 @@ class Session:
             ray.shutdown()
 
 
+def _ask(address: str) -> None:
+    """UserError unless a cluster answers there and takes our token: ray.init does not say which it was."""
+    from ray._private.services import canonicalize_bootstrap_address
+    from ray._raylet import GcsClient
+    from ray.exceptions import AuthenticationError, RpcError
+
+    try:
+        head = canonicalize_bootstrap_address(address)
+    except (ValueError, OSError):
+        head = None
+    if head is None or "://" in address:  # "auto" on a machine that is in no cluster; a Ray Client's address
+        raise UserError(
+            f"--address {address}; valid: HOST:PORT of a cluster's head, or auto on a machine of the cluster"
+        )
+    try:
+        GcsClient(address=head).internal_kv_exists(b"", None, timeout=ANSWER_SECONDS)
+    except AuthenticationError:
+        raise UserError(
+            f"--address {address}: the cluster does not take this machine's token; both must have the same in"
+            f" {TOKEN_FILE} or RAY_AUTH_TOKEN (RAY_AUTH_MODE is {os.environ.get('RAY_AUTH_MODE')!r})"
+        ) from None
+    except (RpcError, ValueError) as error:
+        raise UserError(f"--address {address}: no Ray cluster answers there ({error})") from None
+
+
 @contextmanager
 def _without_helpers() -> Iterator[None]:
     """While open, a Ray that starts has a control store, a raylet with its agents, and workers: no more."""
@@ -121,11 +168,12 @@ def _without_helpers() -> Iterator[None]:
             setattr(Node, name, method)
 
 
-def _read_environment_again() -> None:
+def _read_environment_again(*, loopback: bool) -> None:
     """Let a Ray that was imported before us know of the token, and of the loopback address."""
     from ray._private import ray_constants
     from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined]
 
     Config.initialize("")
     AuthenticationTokenLoader.instance().reset_cache()
-    ray_constants.ENABLE_RAY_CLUSTER = False
+    if loopback:
+        ray_constants.ENABLE_RAY_CLUSTER = False

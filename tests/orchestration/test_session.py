@@ -7,10 +7,12 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from dfa_tune.errors import UserError
 from dfa_tune.orchestration.session import Session, available_cpus
 
 
@@ -30,8 +32,27 @@ def test_a_clusters_token_is_left_as_the_user_set_it(monkeypatch: pytest.MonkeyP
     assert os.environ["RAY_AUTH_TOKEN"] == "theirs"
 
 
+def test_a_cluster_is_not_asked_without_a_token(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with pytest.raises(UserError, match=f"--address 10.0.0.1:6379: .*{tmp_path}/.ray/auth_token"):
+        Session("10.0.0.1:6379", use_gpus=False)
+    (tmp_path / ".ray").mkdir()
+    (tmp_path / ".ray" / "auth_token").write_text("theirs")
+    Session("10.0.0.1:6379", use_gpus=False)
+    assert os.environ["RAY_AUTH_MODE"] == "token"
+
+
+def test_a_cluster_without_tokens_is_joined_where_the_user_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
+    monkeypatch.delenv("RAY_AUTH_TOKEN", raising=False)
+    Session("10.0.0.1:6379", use_gpus=False)
+    assert os.environ["RAY_AUTH_MODE"] == "disabled"
+
+
 def test_uv_run_does_not_make_ray_rebuild_the_environment() -> None:
-    Session("127.0.0.1:1", use_gpus=False)
+    Session(None, use_gpus=False)
     assert os.environ["RAY_ENABLE_UV_RUN_RUNTIME_ENV"] == "0"
 
 

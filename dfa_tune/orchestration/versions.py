@@ -1,0 +1,49 @@
+"""What must be equal on every machine of a cluster, so that numbers do not depend on which one trained."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+from collections.abc import Mapping
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+
+from dfa_tune.bundled import PACKAGE
+
+MISSING = "not installed"
+
+
+def versions() -> dict[str, str]:
+    """Of Python (its minor one: what Ray asks for), Ray, torch and the dfa_tune that this process runs."""
+    return {
+        "python": ".".join(platform.python_version_tuple()[:2]),
+        "ray": _installed("ray"),
+        "torch": _installed("torch"),
+        "dfa_tune": f"{_installed('dfa-tune')} (code {code_digest()})",
+    }
+
+
+def differences(ours: Mapping[str, str], theirs: Mapping[str, str]) -> list[str]:
+    """One text for each version that is not ours, both named; nothing where all are equal."""
+    return [
+        f"{name} {theirs.get(name, MISSING)} instead of {wanted}"
+        for name, wanted in ours.items()
+        if theirs.get(name, MISSING) != wanted
+    ]
+
+
+@cache
+def code_digest() -> str:
+    """12 hex characters that identify the package's code: two states of a checkout share a version."""
+    sha = hashlib.sha256()
+    for path in sorted(PACKAGE.rglob("*.py")):
+        if "_bundled" not in path.parts:  # search spaces and figures: they change no trial's numbers
+            sha.update(path.relative_to(PACKAGE).as_posix().encode() + b"\0" + path.read_bytes())
+    return sha.hexdigest()[:12]
+
+
+def _installed(distribution: str) -> str:
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return MISSING
