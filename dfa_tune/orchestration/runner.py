@@ -8,6 +8,7 @@ import tempfile
 import uuid
 import warnings
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 from dfa_tune.analysis.load import load
 from dfa_tune.errors import UserError
 from dfa_tune.orchestration.ledger import Count, Ledger
-from dfa_tune.orchestration.packs import PackSize
+from dfa_tune.orchestration.memory import gpu_memory
+from dfa_tune.orchestration.packs import Pack, PackSize
 from dfa_tune.problems.datasets import data_folder
 from dfa_tune.problems.download import ensure
 from dfa_tune.results import failures
@@ -25,8 +27,7 @@ from dfa_tune.sweep import Sweep, load_sweep
 if TYPE_CHECKING:
     from rich.console import Console
 
-RETRIES = 2  # of a pack whose worker died
-TRAINER = "dfa_tune.orchestration.trainable:start_training"
+TRAINER = "dfa_tune.orchestration.work:start_training"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,7 +147,10 @@ def _fit(
     # Tune lets a searcher have one trial pending: short packs would then all go to the first worker, each
     # before a second worker has started
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(slots + 1)
-    searcher = TuneThenRepeat(ledger, leases, constant, size=resources.pack, slots=slots, gpu=gpu)
+    memory = gpu_memory(available["GPU"]) if gpu else available.get("memory") if resources.address else None
+    searcher = TuneThenRepeat(
+        ledger, leases, constant, size=resources.pack, slots=slots, gpu=gpu, memory=memory
+    )
     progress.watch(searcher)
     scratch = tempfile.mkdtemp(prefix="dfa_tune-")  # Tune's own notes; ours are in the store
     try:
@@ -165,20 +169,29 @@ def _fit(
                     storage_path=scratch,
                     verbose=0,
                     callbacks=[progress],
-                    failure_config=tune.FailureConfig(max_failures=RETRIES),
+                    failure_config=tune.FailureConfig(max_failures=0),  # the searcher knows better
                     checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
                 ),
             )
-            grid = tuner.fit()
-        causes = [str(error).strip().splitlines()[-1] for error in grid.errors]
+            causes = _causes(tuner.fit()) | searcher.causes
     finally:
-        for pack in searcher.running.values():
-            leases.release(pack.id)
+        with suppress(UserError):  # a lease that cannot be given back expires
+            for pack in searcher.running.values():
+                leases.release(pack.id)
         shutil.rmtree(scratch, ignore_errors=True)
-    cause = "; ".join(dict.fromkeys(causes)) or "its worker died"
-    for pack in searcher.failed.values():
+    failed = {pack: causes.get(pack.id, "its worker died") for pack in searcher.failed.values()}
+    for pack, cause in failed.items():
         failures.record(ledger.store, pack.id, [trial.id for trial in pack.trials], cause)
-    return {trial.id: cause for pack in searcher.failed.values() for trial in pack.trials}
+    return {trial.id: cause for pack, cause in failed.items() for trial in pack.trials}
+
+
+def _causes(grid: Any) -> dict[str, str]:
+    """What the last worker of each pack that failed said, by pack id."""
+    failed = [result for result in grid if result.error is not None] if grid.num_errors else []
+    return {
+        Pack.from_json(result.config["pack"]).id: str(result.error).strip().splitlines()[-1]
+        for result in failed
+    }
 
 
 def _share(

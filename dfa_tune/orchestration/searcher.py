@@ -8,17 +8,26 @@ from typing import Any
 
 from ray.tune.search import Searcher
 
+from dfa_tune.errors import UserError
+from dfa_tune.orchestration.checkpoints import Checkpoints
 from dfa_tune.orchestration.ledger import Ledger
 from dfa_tune.orchestration.packs import Pack, PackSize, make_packs
+from dfa_tune.orchestration.trainable import TAKEN, TOO_LARGE, UNWRITABLE
 from dfa_tune.results.leases import EXPIRES, Leases
+from dfa_tune.trial import Trial
 
 POLL_SECONDS = 2.0  # how often to look for what another run has finished, when all the rest is done
+RETRIES = 2  # of a pack whose worker died, before it is split; of a trial alone, before it fails
 
 
 class TuneThenRepeat(Searcher):
     """Hands packs to Ray Tune as they become due; one `Tuner.fit()` runs both stages without a barrier.
 
     `constant`: the part of every Tune trial's config that is not the pack.
+
+    A pack whose worker dies is handed out again, and goes on from its checkpoint. If that happens too
+    often before its next checkpoint, or if the pack is too large for a worker's memory, it is split; a
+    trial that cannot be trained alone fails, and the rest goes on.
     """
 
     def __init__(
@@ -30,16 +39,22 @@ class TuneThenRepeat(Searcher):
         size: PackSize,
         slots: int,
         gpu: bool,
+        memory: float | None = None,
     ) -> None:
         super().__init__()
         self.ledger, self._leases, self._constant = ledger, leases, constant
-        self._cut = lambda trials: make_packs(trials, size, slots, gpu)
+        self._make = lambda trials: make_packs(trials, size, slots, gpu, memory)
+        self._checkpoints = Checkpoints(ledger.store)
+        self._checkpoints.clear(ledger.criteria)
         self._seen: set[str] = set()
         self._queue: deque[Pack] = deque()
         self._elsewhere: list[Pack] = []  # another run is at them
         self._polled = self._refreshed = 0.0
+        self._saved: dict[str, float] = {}  # of each pack, the share of epochs its checkpoint had last
+        self._deaths: dict[str, int] = {}  # of each pack, its workers that died since then
         self.running: dict[str, Pack] = {}
-        self.failed: dict[str, Pack] = {}
+        self.failed: dict[str, Pack] = {}  # by the name of the Tune trial that was its last
+        self.causes: dict[str, str] = {}  # of packs that failed otherwise than by their worker's death
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # type: ignore[override]
         """The next pack; None while others must end first; FINISHED when there will be none."""
@@ -67,8 +82,24 @@ class TuneThenRepeat(Searcher):
             self._seen.update(trial.id for trial in new)
             self._queue.extend(self._cut(new))
 
+    def _cut(self, trials: list[Trial]) -> list[Pack]:
+        """`trials` in packs; those that have a checkpoint together first, as they were."""
+        left = {trial.id: trial for trial in trials}
+        begun = []
+        for pack_id, ids in self._checkpoints.packs().items() if left else ():
+            if all(trial in left for trial in ids):
+                pack = Pack(tuple(left[trial] for trial in ids))
+                if pack.id == pack_id:
+                    begun.append(pack)
+                    left = {name: trial for name, trial in left.items() if name not in ids}
+        return begun + self._make(list(left.values()))
+
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """Keep the leases of packs that wait for a worker; those being trained have a heartbeat there."""
+        pack = self.running.get(trial_id)
+        if pack is not None and result["saved"] > self._saved.get(pack.id, 0.0):
+            self._saved[pack.id] = result["saved"]
+            self._deaths.pop(pack.id, None)
         if time.monotonic() - self._refreshed > EXPIRES / 4:
             self._refreshed = time.monotonic()
             for pack in self.running.values():
@@ -77,15 +108,46 @@ class TuneThenRepeat(Searcher):
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
-        """Read what the worker has published, which may settle a learning rate."""
+        """Read what the worker has published, which may settle a learning rate; or see what to do instead.
+
+        Raises UserError, which ends the run, where results cannot be written any more.
+        """
         pack = self.running.pop(trial_id, None)
         if pack is None:
             return
+        outcome = None if error or result is None else result.get("outcome")
         if error:
-            self.failed[trial_id] = pack
-            self._leases.release(pack.id)
+            self._died(trial_id, pack)
+        elif outcome == TAKEN:
+            self._elsewhere.append(pack)
+        elif outcome == TOO_LARGE:
+            self.causes[pack.id] = result["cause"] if result else ""
+            self._split_or_fail(trial_id, pack, deaths=0)
+        elif outcome == UNWRITABLE:
+            raise UserError(result["cause"] if result else "results cannot be written")
         else:
-            self.ledger.absorb(self.ledger.store.read_file(pack.id))
+            try:
+                self.ledger.absorb(self.ledger.store.read_file(pack.id))
+            except FileNotFoundError:  # merged into another file already
+                self.ledger.refresh()
+
+    def _died(self, trial_id: str, pack: Pack) -> None:
+        deaths = self._deaths[pack.id] = self._deaths.get(pack.id, 0) + 1
+        if deaths <= RETRIES:
+            self._queue.appendleft(pack)  # this run keeps its lease
+        else:
+            self._split_or_fail(trial_id, pack, deaths=RETRIES - 1)
+
+    def _split_or_fail(self, trial_id: str, pack: Pack, deaths: int) -> None:
+        """Halves of the pack, each as if so many of its workers had died; a single trial fails."""
+        self._leases.release(pack.id)
+        if len(pack.trials) == 1:
+            self.failed[trial_id] = pack
+            return
+        middle = len(pack.trials) // 2
+        halves = [Pack(pack.trials[:middle]), Pack(pack.trials[middle:])]
+        self._deaths |= {half.id: deaths for half in halves}
+        self._queue.extendleft(reversed(halves))
 
     def __getstate__(self) -> dict[str, Any]:
         """Empty: Tune pickles the searcher for a snapshot that is never read."""

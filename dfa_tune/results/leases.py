@@ -13,6 +13,8 @@ import time
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
 from uuid import uuid4
 
 from dfa_tune.results.store import Store
@@ -31,16 +33,52 @@ class LeaseInfo:
     pid: int
     acquired: float
     refreshed: float
+    process: str = ""  # which process of which machine `pid` is; empty where that cannot be told
 
     @classmethod
     def of(cls, owner: str, trial_ids: list[str], now: float) -> LeaseInfo:
         """This process's lease, taken now."""
-        host, pid = platform.node(), os.getpid()
-        return cls(trial_ids=trial_ids, owner=owner, host=host, pid=pid, acquired=now, refreshed=now)
+        pid = os.getpid()
+        return cls(
+            trial_ids=trial_ids,
+            owner=owner,
+            host=platform.node(),
+            pid=pid,
+            acquired=now,
+            refreshed=now,
+            process=_process(pid) or "",
+        )
 
     def valid(self, now: float) -> bool:
-        """Whether its holder is taken to live; a time far in the future comes from a wrong clock."""
-        return abs(now - self.refreshed) < EXPIRES
+        """Whether its holder is taken to live; a time far in the future comes from a wrong clock.
+
+        Where the holder was a process of this machine, it is looked for: a run that was killed need not
+        be waited for.
+        """
+        return abs(now - self.refreshed) < EXPIRES and not self._dead()
+
+    def _dead(self) -> bool:
+        machine = self.process.rpartition(" ")[0]
+        return bool(machine) and machine == _machine() and _process(self.pid) != self.process
+
+
+@cache
+def _machine() -> str:
+    """This boot of this machine, and the name space of its process ids; empty where there is no /proc."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return f"{boot} {os.readlink('/proc/self/ns/pid')}"  # noqa: PTH115 (its target is no path)
+    except OSError:
+        return ""
+
+
+def _process(pid: int) -> str | None:
+    """The process of that id, told from later ones by the time it began; None: there is none."""
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+    return None if status[0] in "ZX" else f"{_machine()} {status[19]}"
 
 
 class Leases:

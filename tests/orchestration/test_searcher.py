@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,8 @@ import pandas as pd
 import pytest
 
 from dfa_tune.agenda import Agenda
+from dfa_tune.errors import UserError
+from dfa_tune.orchestration.checkpoints import Checkpoint, Checkpoints
 from dfa_tune.orchestration.ledger import Ledger
 from dfa_tune.orchestration.packs import Pack
 from dfa_tune.orchestration.searcher import TuneThenRepeat
@@ -92,16 +95,70 @@ def test_a_diverged_rate_is_not_chosen(ledger: Ledger) -> None:
     assert {t.learning_rate for t in suggested(search, "c").trials} == {0.1}
 
 
-def test_a_failed_pack_ends_its_method_and_no_other(ledger: Ledger) -> None:
+def test_a_pack_whose_worker_died_is_handed_out_again_and_then_in_halves(ledger: Ledger) -> None:
+    search = searcher(ledger)
+    first = suggested(search, "a")
+    sizes = []
+    for name, following in pairwise("abcdefgh"):
+        search.on_trial_complete(trial_id=name, error=True)
+        pack = suggested(search, following)
+        sizes.append(len(pack.trials))
+        assert {t.id for t in pack.trials} <= {t.id for t in first.trials}
+    # Twice more as a whole; then its first trial, twice and out; then the other two, twice, and in halves
+    assert sizes == [3, 3, 1, 1, 2, 2, 1]
+    assert search.failed.keys() == {"e"}
+
+
+def test_a_worker_that_died_after_another_checkpoint_died_for_the_first_time(ledger: Ledger) -> None:
+    search = searcher(ledger)
+    pack = suggested(search, "a")
+    for saved in (0.1, 0.2, 0.3, 0.4):
+        search.on_trial_result("a", {"saved": saved})
+        search.on_trial_complete(trial_id="a", error=True)
+        assert suggested(search, "a") == pack
+
+
+def test_a_pack_too_large_for_its_worker_is_split_and_what_cannot_be_fails_alone(ledger: Ledger) -> None:
     search = searcher(ledger)
     suggested(search, "a")
-    search.on_trial_complete(trial_id="a", error=True)
-    for name in "bc":
-        publish(ledger, suggested(search, name), {0.1: 0.6, 0.2: 0.9, 0.4: 0.7})
-        search.on_trial_complete(trial_id=name, result={})
-    assert search.suggest(trial_id="d") == "FINISHED"
-    assert ledger.count().done == 5
-    assert len(search.failed["a"].trials) == 3
+    for name in "abcde":
+        search.on_trial_complete(trial_id=name, result={"outcome": "too large", "cause": "out of memory"})
+        following = suggested(search, chr(ord(name) + 1))
+    assert {t.method.rule for t in following.trials} == {"dfa"}  # the others go on
+    assert [len(pack.trials) for pack in search.failed.values()] == [1, 1, 1]
+    assert set(search.causes.values()) == {"out of memory"}
+
+
+def test_a_failed_trial_ends_its_method_and_no_other(ledger: Ledger) -> None:
+    search = searcher(ledger, size=1)
+    first = suggested(search, "a")
+    search.on_trial_complete(trial_id="a", result={"outcome": "too large", "cause": "out of memory"})
+    for index in range(7):
+        publish(ledger, suggested(search, f"{index}"), {0.1: 0.6, 0.2: 0.9, 0.4: 0.7})
+        search.on_trial_complete(trial_id=f"{index}", result={})
+    assert search.suggest(trial_id="z") == "FINISHED"
+    assert ledger.count().done == 7
+    assert [pack.id for pack in search.failed.values()] == [first.id]
+
+
+def test_results_that_cannot_be_written_end_the_run(ledger: Ledger) -> None:
+    search = searcher(ledger)
+    suggested(search, "a")
+    with pytest.raises(UserError, match="No space left"):
+        search.on_trial_complete(
+            trial_id="a", result={"outcome": "unwritable", "cause": "No space left on device"}
+        )
+
+
+def test_packs_that_have_a_checkpoint_are_formed_again_as_they_were(ledger: Ledger) -> None:
+    begun = suggested(searcher(ledger, size=2), "a")
+    other = Pack((begun.trials[0], suggested(searcher(ledger, size=3), "b").trials[2]))
+    record = Checkpoint(state={}, rows=[], started=0.0)
+    for lease in Leases(ledger.store).active():
+        ledger.store.place.remove(f"tiny/leases/{lease}.json")
+    Checkpoints(ledger.store).save(other, {}, record)
+    first = suggested(searcher(ledger, size=1), "c")
+    assert first == other  # no cut in order has these two together
 
 
 def test_what_is_done_already_is_not_handed_out(ledger: Ledger) -> None:
