@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +22,7 @@ from dfa_tune.problems.datasets import (
     missing_files,
     read_idx,
 )
+from dfa_tune.problems.kinds.parity import Problem, Settings
 
 REAL_DATA = Path(__file__).parents[2].parent / "shared" / "data"
 HEADER = bytes([0, 0, 8])
@@ -176,3 +179,21 @@ def test_mnist_has_the_protocols_mean_and_standard_deviation() -> None:
     assert train.pixels.mean() == pytest.approx(33.3, abs=0.05)
     assert train.pixels.std() == pytest.approx(78.6, abs=0.05)
     assert np.bincount(train.digits)[:2].tolist() == [5923, 6742]  # zeros and ones, as published
+
+
+def test_a_data_set_is_mapped_and_not_copied(small_mnist: Path) -> None:
+    train, _ = load_images("mnist", small_mnist)
+    assert str(raw(small_mnist, "train-images-idx3-ubyte")) in Path("/proc/self/maps").read_text()
+    assert not train.pixels.flags.writeable
+
+
+def test_both_splits_share_the_data_sets_memory(small_mnist: Path) -> None:
+    train, _ = load_images("mnist", small_mnist)
+    problem = Problem(Settings(dataset="mnist", train_samples=8, test_samples=8), small_mnist, "validation")
+    assert np.shares_memory(problem.train(0, 1).items, train.pixels)
+    assert np.shares_memory(problem.test(0, 1).items, train.pixels)
+
+
+def test_digits_do_not_import_scikit_learn() -> None:
+    code = "import sys; from dfa_tune.problems.datasets import load_images as load; load('digits');"
+    subprocess.run([sys.executable, "-c", code + "assert 'sklearn' not in sys.modules"], check=True)

@@ -6,6 +6,7 @@ draws fresh tuples, for training and for testing.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
@@ -13,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from dfa_tune.problems.datasets import DATASETS, Images, load_images
+from dfa_tune.problems.datasets import DATASETS, Images, load_images, moments
 from dfa_tune.problems.draw import Draw
 from dfa_tune.problems.streams import generator
 
@@ -47,6 +48,14 @@ class Settings(BaseModel):
         return self.train_samples or DATASETS[self.dataset].train
 
 
+@dataclass(frozen=True)
+class Part:
+    """Some of a data set's images, by their positions: the pixels themselves are shared, never copied."""
+
+    images: Images
+    positions: NDArray[np.int64]
+
+
 _Settings = Settings  # for annotations inside Problem, where the name is an attribute
 
 
@@ -63,11 +72,11 @@ class Problem:
     def __init__(self, settings: _Settings, data: str | Path | None = None, split: str = "test") -> None:
         self.settings = settings.resolved()
         training, testing = load_images(settings.dataset, data)
+        self._training, self._testing = _every(training), _every(testing)
         if split == "validation":
-            training, testing = _hold_out(training)
-        self._training, self._testing = training, testing
+            self._training, self._testing = _hold_out(training)
         # Of the images trained on: mean 33.3 and standard deviation 78.6 for MNIST
-        self.mean, self.std = float(training.pixels.mean()), float(training.pixels.std())
+        self.mean, self.std = moments(training.pixels, self._training.positions)
         self.inputs = settings.k * training.pixels[0].size
         # The thesis samples MNIST by permutations; `digits` has too few images for an epoch of them
         self._replace = settings.dataset == "digits"
@@ -82,12 +91,13 @@ class Problem:
         assert self.settings.test_samples is not None
         return self._draw(self._testing, self.settings.test_samples, generator(seed, "test", epoch))
 
-    def _draw(self, images: Images, samples: int, rng: np.random.Generator) -> Draw:
-        count = len(images.digits)
+    def _draw(self, part: Part, samples: int, rng: np.random.Generator) -> Draw:
+        count = len(part.positions)
         if self._replace:
-            indices = rng.integers(0, count, (samples, self.settings.k))
+            drawn = rng.integers(0, count, (samples, self.settings.k))
         else:
-            indices = np.stack([_permuted(rng, count, samples) for _ in range(self.settings.k)], axis=1)
+            drawn = np.stack([_permuted(rng, count, samples) for _ in range(self.settings.k)], axis=1)
+        images, indices = part.images, part.positions[drawn]
         labels = images.digits[indices].sum(axis=1, dtype=np.int64) % 2
         return Draw(images.pixels, indices, labels.astype(np.uint8))
 
@@ -98,9 +108,12 @@ def _permuted(rng: np.random.Generator, count: int, samples: int) -> NDArray[np.
     return np.concatenate([rng.permutation(count) for _ in range(rounds)])[:samples]
 
 
-def _hold_out(images: Images) -> tuple[Images, Images]:
+def _every(images: Images) -> Part:
+    return Part(images, np.arange(len(images.digits)))
+
+
+def _hold_out(images: Images) -> tuple[Part, Part]:
     """A sixth of the training images (MNIST: 10,000), the same whatever the seed, as a validation set."""
     order = generator(0, "validation").permutation(len(images.digits))
     cut = len(order) - len(order) // 6
-    kept, held = (Images(images.pixels[part], images.digits[part]) for part in (order[:cut], order[cut:]))
-    return kept, held
+    return Part(images, order[:cut]), Part(images, order[cut:])
