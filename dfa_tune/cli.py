@@ -37,6 +37,9 @@ app = typer.Typer(
 )
 
 Space = Annotated[str, typer.Argument(help="A name that `dfa-tune list` shows, or the path of a YAML file.")]
+Spaces = Annotated[
+    list[str] | None, typer.Argument(metavar="[SPACE]...", help="Names or YAML files; default all.")
+]
 Results = Annotated[str, typer.Option(help="Folder or URI of the results.", metavar="DIR|URI")]
 Data = Annotated[
     Path | None,
@@ -289,6 +292,26 @@ def plot(
         raise UserError(f"{sweep.name}: no results in {results} yet; run: dfa-tune run {space}")
     for path in write(agenda, rows, Store(results, sweep.name), data):
         typer.echo(path)
+
+
+@app.command()
+def verify(
+    spaces: Spaces = None,
+    results: Results = "results",
+    data: Data = None,
+    set_: Set = None,
+    json_: Json = False,
+) -> None:
+    """What the thesis claims: expected, measured, interval, verdict; of these spaces, or of all."""
+    from dfa_tune.analysis.verify import verify
+
+    judged = verify(results, spaces=spaces or (), data=data, overrides=set_ or ())
+    if json_:
+        typer.echo(json.dumps([one.row() for one in judged], allow_nan=False, indent=2))
+    else:
+        from dfa_tune.analysis.claims_text import show
+
+        show(judged)
 
 
 @app.command()

@@ -1,0 +1,212 @@
+"""What became of each claim: measured, tested, corrected for the number of claims, and judged."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from dfa_tune.analysis import extras
+from dfa_tune.analysis.claims import AnyClaim, Combination, Mean, RatesRatio, Some, Spread, Term, load_claims
+from dfa_tune.analysis.evidence import Results, combined, values
+from dfa_tune.analysis.load import load, scores
+from dfa_tune.analysis.statistics import holm, p_above, p_within, spread_ratio, t_interval
+from dfa_tune.errors import UserError
+from dfa_tune.results.store import Store
+from dfa_tune.sweep import Sweep, load_sweep
+
+LEVEL = 0.05  # of the corrected p-values
+HOLDS, FAILS, UNDECIDED, NOT_RUN = "holds", "does not hold", "undecided", "not run"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judged:
+    """A claim with what was measured.
+
+    `part` names the weakest of the combinations that it is about, which `measured` and its 95% interval are
+    of. `p_holds` and `p_fails` are the p-values for the claim and for its opposite, None where nothing is
+    tested: then `verdict` is known at once.
+    """
+
+    claim: AnyClaim
+    part: str = ""
+    measured: float | None = None
+    low: float | None = None
+    high: float | None = None
+    n: int = 0
+    p_holds: float | None = None
+    p_fails: float | None = None
+    verdict: str = NOT_RUN
+
+    def row(self) -> dict[str, Any]:
+        """The row of `dfa-tune verify --json`: never NaN."""
+        numbers = {"measured": self.measured, "low": self.low, "high": self.high}
+        return {
+            "id": self.claim.id,
+            "claim": self.claim.claim,
+            "source": self.claim.source,
+            "expected": self.claim.expected,
+            **{k: v if v is not None and math.isfinite(v) else None for k, v in numbers.items()},
+            "n": self.n,
+            "verdict": self.verdict,
+        }
+
+
+def verify(
+    results: str | Path,
+    *,
+    spaces: Sequence[str] = (),
+    data: str | Path | None = None,
+    overrides: Sequence[str] = (),
+    claims: Sequence[AnyClaim] | None = None,
+) -> list[Judged]:
+    """Every claim, or those that need one of `spaces` (names, or paths of YAML files), judged.
+
+    A space "fig_3_4-no_decay" takes the place of fig_3_4; `overrides` change the spaces of what is shown.
+    All claims are evaluated, for p-values are corrected for all of them whichever are shown. Raises
+    UserError where no claim needs a space.
+    """
+    claims = load_claims() if claims is None else claims
+    names = sorted(set[str]().union(*(claim.spaces for claim in claims)))
+    given: dict[str, Sweep] = {}
+    for space in spaces:
+        sweep = load_sweep(space, overrides=overrides)
+        if (original := sweep.name.partition("-")[0]) not in names:
+            raise UserError(f"no claim is about {sweep.name}; valid: {', '.join(names)}")
+        given[original] = sweep
+    shown = [claim for claim in claims if not given or claim.spaces & given.keys()]
+    changed = set[str]().union(*(claim.spaces for claim in shown))
+    known = {
+        name: gather(
+            given.get(name) or load_sweep(name, overrides=overrides if name in changed else ()), results, data
+        )
+        for name in names
+    }
+    return [one for one in judge(claims, known) if one.claim in shown]
+
+
+def gather(sweep: Sweep, results: str | Path, data: str | Path | None = None) -> Results:
+    """What there is of one space under `results`."""
+    agenda, rows = load(sweep, results, data=data)
+    return Results(agenda, rows, extras.kept(agenda, rows, Store(results, sweep.name)))
+
+
+def judge(claims: Sequence[AnyClaim], known: Mapping[str, Results]) -> list[Judged]:
+    """Each claim, in order, with its verdict.
+
+    Holm's correction over the claims that could be tested: the risk that any claim is wrongly said to hold
+    is at most LEVEL, and so is the risk that any is wrongly said not to.
+    """
+    measured = [MEASURES[claim.kind](claim, known) for claim in claims]
+    tested = [i for i, one in enumerate(measured) if one.p_holds is not None and one.p_fails is not None]
+    holds = holm([float(measured[i].p_holds or 0.0) for i in tested])
+    fails = holm([float(measured[i].p_fails or 0.0) for i in tested])
+    for index, p_holds, p_fails in zip(tested, holds, fails, strict=True):
+        verdict = HOLDS if p_holds < LEVEL else FAILS if p_fails < LEVEL else UNDECIDED
+        measured[index] = replace(measured[index], p_holds=p_holds, p_fails=p_fails, verdict=verdict)
+    return measured
+
+
+def _mean(claim: Mean, known: Mapping[str, Results]) -> Judged:
+    """All parts must hold, so the largest p-value is the claim's; one part that fails refutes it."""
+    parts = _parts(claim, known)
+    if parts is None:
+        return Judged(claim=claim)
+    tests = {label: _test(claim, sample) for label, sample in parts.items()}
+    label = max(parts, key=lambda part: (tests[part][0], -_slack(claim, parts[part])))
+    interval = t_interval(parts[label])
+    n = min(map(len, parts.values()))
+    found = Judged(claim=claim, part=label, measured=interval.mean, low=interval.low, high=interval.high, n=n)
+    if n < 2:
+        return replace(found, verdict=UNDECIDED)
+    # The intersection-union test for the claim, Bonferroni's for its opposite
+    p_fails = min(1.0, len(parts) * min(fails for _, fails in tests.values()))
+    return replace(found, p_holds=tests[label][0], p_fails=p_fails)
+
+
+def _parts(claim: Combination, known: Mapping[str, Results]) -> dict[str, list[float]] | None:
+    """The values of each combination; None unless all have some."""
+    found = {label: _sample(terms, claim.space, known) for label, terms in claim.parts()}
+    return found if all(found.values()) else None
+
+
+def _sample(terms: list[Term], space: str, known: Mapping[str, Results]) -> list[float]:
+    total: pd.Series = combined([(term.weight, values(known[term.space or space], term)) for term in terms])
+    return [float(value) for value in total]
+
+
+def _test(claim: Mean, sample: list[float]) -> tuple[float, float]:
+    """(p that it holds, p that it fails) for one combination; (1, 1) where one value tells nothing."""
+    if claim.near is not None and claim.within is not None:
+        return p_within(sample, claim.near, claim.within) or (1.0, 1.0)
+    above = p_above(sample, float(claim.above if claim.above is not None else claim.below or 0.0))
+    if above is None:
+        return 1.0, 1.0
+    return (above, 1 - above) if claim.above is not None else (1 - above, above)
+
+
+def _slack(claim: Mean, sample: list[float]) -> float:
+    """How far the mean is on the claimed side."""
+    mean = sum(sample) / len(sample)
+    if claim.near is not None and claim.within is not None:
+        return claim.within - abs(mean - claim.near)
+    return mean - claim.above if claim.above is not None else float(claim.below or 0.0) - mean
+
+
+def _some(claim: Some, known: Mapping[str, Results]) -> Judged:
+    parts = _parts(claim, known)
+    if parts is None:
+        return Judged(claim=claim)
+    label = max(parts, key=lambda part: max(parts[part]))
+    highest = max(parts[label])
+    n = min(map(len, parts.values()))
+    verdict = HOLDS if highest > claim.above else FAILS
+    return Judged(claim=claim, part=label, measured=highest, n=n, verdict=verdict)
+
+
+def _spread(claim: Spread, known: Mapping[str, Results]) -> Judged:
+    over, under = (
+        [_sample([Term(method=method)], claim.space, known) for method in methods]
+        for methods in (claim.of, claim.over)
+    )
+    if not all([*over, *under]):
+        return Judged(claim=claim)
+    n, ratio = min(map(len, [*over, *under])), spread_ratio(over, under)
+    if ratio is None:
+        return Judged(claim=claim, n=n, verdict=UNDECIDED)
+    return Judged(
+        claim=claim,
+        measured=ratio.ratio,
+        low=ratio.low,
+        high=ratio.high,
+        n=n,
+        p_holds=ratio.p,
+        p_fails=1 - ratio.p,
+    )
+
+
+def _rates(claim: RatesRatio, known: Mapping[str, Results]) -> Judged:
+    """Of one tuning each, so that there is nothing to test."""
+    agenda, rows = known[claim.space].agenda, known[claim.space].rows
+    criteria = scores(agenda, rows)
+    cells = [cell for cell in agenda.cells if cell.method.name in claim.methods]
+    choices = {cell.method.name: cell.choice(criteria) for cell in cells}
+    rates = {name: choice.learning_rate for name, choice in choices.items() if choice is not None}
+    if set(rates) != set(claim.methods):
+        return Judged(claim=claim)
+    ratio = max(rates.values()) / min(rates.values())
+    part = ", ".join(f"{name}: {rate:.2g}" for name, rate in rates.items())
+    verdict = HOLDS if ratio >= claim.ratio else FAILS
+    return Judged(claim=claim, part=part, measured=ratio, n=1, verdict=verdict)
+
+
+MEASURES: dict[str, Callable[[Any, Mapping[str, Results]], Judged]] = {
+    "mean": _mean,
+    "some": _some,
+    "spread": _spread,
+    "rates": _rates,
+}
