@@ -42,7 +42,7 @@ class Expected:
 
     @classmethod
     def here(cls, store: Store, data: str | None, datasets: tuple[str, ...], owner: str) -> Expected:
-        """As it is on this machine; writes the probe, which `forget` removes."""
+        """As it is on this machine; writes the probe, which `Nodes` removes."""
         results = str(store.location)
         probe = None if "://" in results else f"leases/.probe-{owner}"
         if probe is not None:
@@ -51,11 +51,6 @@ class Expected:
         return cls(
             versions=versions(), data=data, digests=digests, results=results, name=store.name, probe=probe
         )
-
-    def forget(self, store: Store) -> None:
-        """Remove the probe."""
-        if self.probe is not None:
-            store.place.remove(f"{self.name}/{self.probe}")
 
 
 def complaints(expected: Expected) -> list[str]:
@@ -108,11 +103,13 @@ class Nodes:
     def __init__(
         self,
         expected: Expected,
+        store: Store,
         *,
         changed: Callable[[Mapping[str, float]], None],
         tell: Callable[[str], None],
     ) -> None:
-        self._expected, self._changed, self._tell = asdict(expected), changed, tell
+        self._expected, self._store = asdict(expected), store
+        self._changed, self._tell = changed, tell
         self._known: set[str] = set()
         self._occupants: list[Any] = []  # Ray ends an actor whose handle is gone
         self._stopped = threading.Event()
@@ -121,6 +118,7 @@ class Nodes:
     def __enter__(self) -> Nodes:
         refused = [f"{where}: {'; '.join(why)}" for _, where, why in self._examine()]
         if refused:
+            self._remove_probe()
             raise UserError(
                 "these machines of the cluster may not train beside this one:\n  " + "\n  ".join(refused)
             )
@@ -130,6 +128,11 @@ class Nodes:
     def __exit__(self, *_: object) -> None:
         self._stopped.set()
         self._thread.join()
+        self._remove_probe()
+
+    def _remove_probe(self) -> None:
+        if self._expected["probe"] is not None:
+            self._store.place.remove(f"{self._expected['name']}/{self._expected['probe']}")
 
     def _watch(self) -> None:
         while not self._stopped.wait(POLL_SECONDS):
@@ -173,4 +176,5 @@ class Nodes:
         """Take every core of the machine, as they become free, so that no pack goes there."""
         there = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
         for _ in range(int(node["Resources"]["CPU"])):
-            self._occupants.append(_Occupant.options(scheduling_strategy=there).remote())
+            actor = _Occupant.options(scheduling_strategy=there)  # type: ignore[attr-defined]
+            self._occupants.append(actor.remote())

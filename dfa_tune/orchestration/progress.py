@@ -50,6 +50,10 @@ class Progress(Callback):
         """Show this searcher's packs from now on."""
         self._searcher, self._note = searcher, "starting workers"
 
+    def say(self, line: str) -> None:
+        """Print a line of its own, above the live ones."""
+        (self._live.console if self._live is not None else self._console).print(line, highlight=False)
+
     # -- Tune's hooks ---------------------------------------------------------------------------
 
     def on_trial_start(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:

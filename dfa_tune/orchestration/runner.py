@@ -7,8 +7,8 @@ import shutil
 import tempfile
 import uuid
 import warnings
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,7 @@ from dfa_tune.errors import UserError
 from dfa_tune.orchestration.ledger import Count, Ledger
 from dfa_tune.orchestration.memory import gpu_memory
 from dfa_tune.orchestration.packs import Pack, PackSize
+from dfa_tune.orchestration.versions import versions
 from dfa_tune.problems.datasets import data_folder
 from dfa_tune.problems.download import ensure
 from dfa_tune.results import failures
@@ -34,7 +35,8 @@ TRAINER = "dfa_tune.orchestration.work:start_training"
 class Resources:
     """What a pack is given, and where.
 
-    `gpus_per_pack` None: a whole GPU where there are some and the space's device allows, else none.
+    `gpus_per_pack` None: a whole GPU where there are some and the space's device allows, else none. On a
+    cluster, `max_concurrent` packs are asked for even where it has not so much yet: it may grow on demand.
     """
 
     address: str | None = None  # of a Ray cluster; None: a local Ray of our own
@@ -131,7 +133,8 @@ def _fit(
     from dfa_tune.orchestration.trainable import PackTrainable
     from dfa_tune.results.leases import Leases
 
-    share, slots = _share(sweep, resources, available, use_gpus)
+    share = _share(sweep, resources, available, use_gpus)
+    slots = _slots(share, resources, available)
     leases = Leases(ledger.store, uuid.uuid4().hex)
     constant = {
         "results": str(ledger.store.location),
@@ -142,19 +145,24 @@ def _fit(
         "space": sweep.text,
         "save_weights": sweep.save_weights,
         "trainer": trainer,
+        "versions": versions() if resources.address else None,
     }
     gpu = share.get("GPU", 0) > 0
     # Tune lets a searcher have one trial pending: short packs would then all go to the first worker, each
     # before a second worker has started
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(slots + 1)
-    memory = gpu_memory(available["GPU"]) if gpu else available.get("memory") if resources.address else None
+    memory = _memory(share, slots, available) if gpu or resources.address else None
     searcher = TuneThenRepeat(
         ledger, leases, constant, size=resources.pack, slots=slots, gpu=gpu, memory=memory
     )
     progress.watch(searcher)
+
+    def follow(available: Mapping[str, float]) -> None:
+        searcher.slots = _slots(share, resources, available)
+
     scratch = tempfile.mkdtemp(prefix="dfa_tune-")  # Tune's own notes; ours are in the store
     try:
-        with warnings.catch_warnings():
+        with _watched(ledger, constant, sweep, resources, follow, progress), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             tuner = tune.Tuner(
                 tune.with_resources(PackTrainable, share),
@@ -185,6 +193,23 @@ def _fit(
     return {trial.id: cause for pack, cause in failed.items() for trial in pack.trials}
 
 
+def _watched(
+    ledger: Ledger,
+    constant: dict[str, Any],
+    sweep: Sweep,
+    resources: Resources,
+    follow: Callable[[Mapping[str, float]], None],
+    progress: Any,
+) -> AbstractContextManager[Any]:
+    """On a cluster, a watch over its machines; raises UserError where one may not train."""
+    if resources.address is None:
+        return nullcontext()
+    from dfa_tune.orchestration.nodes import Expected, Nodes
+
+    expected = Expected.here(ledger.store, constant["data"], sweep.datasets, constant["owner"])
+    return Nodes(expected, ledger.store, changed=follow, tell=progress.say)
+
+
 def _causes(grid: Any) -> dict[str, str]:
     """What the last worker of each pack that failed said, by pack id."""
     failed = [result for result in grid if result.error is not None] if grid.num_errors else []
@@ -196,19 +221,32 @@ def _causes(grid: Any) -> dict[str, str]:
 
 def _share(
     sweep: Sweep, resources: Resources, available: dict[str, float], use_gpus: bool
-) -> tuple[dict[str, float], int]:
-    """What each pack reserves, and how many packs run at once."""
+) -> dict[str, float]:
+    """What each pack reserves; UserError where that is more than there is, or can come to be there."""
     cpus, gpus = available.get("CPU", 0), available.get("GPU", 0) if use_gpus else 0
+    wanted = resources.gpus_per_pack if resources.gpus_per_pack is not None else (1.0 if gpus else 0.0)
+    share = {"CPU": float(resources.cpus_per_pack)} | ({"GPU": wanted} if wanted else {})
+    if resources.address and resources.max_concurrent:
+        return share
     if any(point.training.device == "cuda" for point in sweep.points) and not gpus:
         raise UserError("training.device is 'cuda', but Ray offers no GPU; valid here: auto, cpu")
     if resources.cpus_per_pack > cpus:
         raise UserError(f"--cpus-per-pack {resources.cpus_per_pack}: Ray offers {cpus:g} CPUs")
-    wanted = resources.gpus_per_pack if resources.gpus_per_pack is not None else (1.0 if gpus else 0.0)
     if wanted > gpus:
         raise UserError(f"--gpus-per-pack {wanted:g}: Ray offers {gpus:g} GPUs")
-    share = {"CPU": float(resources.cpus_per_pack)}
-    slots = int(cpus // resources.cpus_per_pack)
-    if wanted:
-        share["GPU"] = wanted
-        slots = min(slots, int(gpus / wanted))
-    return share, max(1, min(slots, resources.max_concurrent or slots))
+    return share
+
+
+def _memory(share: Mapping[str, float], slots: int, available: Mapping[str, float]) -> float:
+    """Free bytes for all packs at once; what a cluster will grow by is taken to be like what it has."""
+    if "GPU" in share:
+        return gpu_memory(slots * share["GPU"])
+    return available["memory"] * max(1.0, slots * share["CPU"] / available["CPU"])
+
+
+def _slots(share: Mapping[str, float], resources: Resources, available: Mapping[str, float]) -> int:
+    """How many packs run at once."""
+    if resources.address and resources.max_concurrent:
+        return resources.max_concurrent
+    slots = int(min(available.get(name, 0) / each for name, each in share.items()))
+    return max(1, min(slots, resources.max_concurrent or slots))

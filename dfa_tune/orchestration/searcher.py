@@ -43,7 +43,8 @@ class TuneThenRepeat(Searcher):
     ) -> None:
         super().__init__()
         self.ledger, self._leases, self._constant = ledger, leases, constant
-        self._make = lambda trials: make_packs(trials, size, slots, gpu, memory)
+        self.slots = slots  # as machines come and go, whoever watches them says so here
+        self._make = lambda trials: make_packs(trials, size, self.slots, gpu, memory)
         self._checkpoints = Checkpoints(ledger.store)
         self._checkpoints.clear(ledger.criteria)
         self._seen: set[str] = set()

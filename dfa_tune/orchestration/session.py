@@ -131,7 +131,7 @@ class Session:
 def _ask(address: str) -> None:
     """UserError unless a cluster answers there and takes our token: ray.init does not say which it was."""
     from ray._private.services import canonicalize_bootstrap_address
-    from ray._raylet import GcsClient
+    from ray._raylet import GcsClient  # type: ignore[attr-defined]
     from ray.exceptions import AuthenticationError, RpcError
 
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import platform
 import sys
 import threading
 from contextlib import suppress
@@ -12,6 +13,7 @@ from ray import tune
 
 from dfa_tune.errors import UserError
 from dfa_tune.orchestration.packs import Pack
+from dfa_tune.orchestration.versions import differences, versions
 from dfa_tune.orchestration.work import PackWork, UnwritableError, out_of_memory
 from dfa_tune.results.leases import EXPIRES, Leases
 from dfa_tune.results.store import Store
@@ -29,11 +31,14 @@ class PackTrainable(tune.Trainable):
 
     `pack` (Pack.to_json()), `results` and `name` (the Store's), `data` (folder or None), `threads`,
     `owner` (of leases), `space` (its text, for the files' metadata), `save_weights`, `trainer`
-    ("module:function" with the arguments and the value of `start_training`).
+    ("module:function" with the arguments and the value of `start_training`), `versions` (that a worker must
+    have; None: it is on the driver's machine).
     """
 
     def setup(self, config: dict[str, Any]) -> None:
         self._heartbeat: _Heartbeat | None = None
+        if config["versions"] and (why := differences(config["versions"], versions())):
+            raise RuntimeError(f"{platform.node()} may not train: {'; '.join(why)}")
         self._begin(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
