@@ -121,15 +121,22 @@ def picture(method: str, weight: Any, digits: Digits) -> Table:
 def figure(rows: Table, agenda: Agenda, looked: Table | None) -> Figure:
     """Each method's picture by digit and by parity, then the probes."""
     methods = list(dict.fromkeys(cell.method.name for cell in agenda.cells))
-    drawing, (*axes, bars) = plots.canvas(2 * len(methods) + 1, agenda)
-    for index, method in enumerate(methods):
-        by_digit, by_parity = axes[index], axes[index + len(methods)]
+    # Two pictures a line, and what is measured beside the first
+    drawing, axes = plots.canvas(3 * len(methods), agenda)
+    for line, method in enumerate(methods):
+        by_digit, by_parity, third = axes[3 * line : 3 * line + 3]
         scatter(by_digit, method, looked, "digit")
         scatter(by_parity, method, looked, "parity")
-    bar_panel(bars, methods, looked)
-    shown = 0 if looked is None else int(looked["x"].notna().sum() / max(1, looked["method"].nunique()))
-    note = f"t-SNE of {shown:,} single test digits, each times its own block of the first layer's weights."
-    return plots.finish(drawing, agenda, rows, note)
+        if line:
+            third.remove()
+        else:
+            bar_panel(third, methods, looked)
+    shown = 0 if looked is None else int((looked["method"] == methods[0]).sum())
+    note = (
+        f"t-SNE of {shown:,} single test digits, each times its own block of the first layer's weights:"
+        " the positions in a tuple have different blocks, and a probe each."
+    )
+    return plots.caption_below(drawing, f"{plots.caption(agenda, rows)} {note}")
 
 
 def scatter(ax: Axes, method: str, looked: Table | None, by: str) -> None:

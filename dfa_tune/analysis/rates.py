@@ -66,4 +66,4 @@ def panel(ax: Axes, agenda: Agenda, rows: pd.DataFrame, cell: Cell) -> None:
     plots.dress(ax, not tried, metric, "tuning trial")
     if tried:
         ax.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
-        ax.legend(fontsize=6, ncols=2, title="learning rate", title_fontsize=6, loc="best", handlelength=2.2)
+        ax.legend(fontsize=7, ncols=2, title="learning rate", title_fontsize=7, loc="best", handlelength=2.2)
