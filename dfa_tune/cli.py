@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -59,6 +60,8 @@ HEADINGS = {"learning_rate": "rate", "at_edge": "at edge", "mean": "mean accurac
 
 def main() -> None:
     """The console script's entry."""
+    # What a scheduler sends before it takes a machine away: then end as after Ctrl-C
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     app()
 
 
@@ -100,6 +103,11 @@ Pack = Annotated[str, typer.Option(metavar="auto|N", help="Trials that one worke
 Cpus = Annotated[int, typer.Option(min=1, help="Cores, and threads, of a pack.")]
 Gpus = Annotated[
     float | None, typer.Option(min=0, help="GPUs of a pack, fractions too; 0 leaves the GPUs alone.")
+]
+
+Concurrent = Annotated[
+    int | None,
+    typer.Option(min=1, help="Packs at once, at most; with --address, what a cluster may grow to."),
 ]
 
 
@@ -154,7 +162,7 @@ def run(
     pack: Pack = "auto",
     cpus_per_pack: Cpus = 1,
     gpus_per_pack: Gpus = None,
-    max_concurrent: Annotated[int | None, typer.Option(min=1, help="Packs at once, at most.")] = None,
+    max_concurrent: Concurrent = None,
 ) -> None:
     """Runs what is not done; may be stopped and run again at any time."""
     from dfa_tune.orchestration.runner import Resources, run_sweep
@@ -186,6 +194,97 @@ def run(
             typer.echo(f"failed: {trial}: {cause}", err=True)
         typer.echo(f"{outcome.count.remaining} trials remain; to retry:\n  {_retry_command()}", err=True)
         raise typer.Exit(1)
+
+
+Server = Annotated[
+    str | None,
+    typer.Option(
+        "--address",
+        metavar="URL",
+        help="The cluster's job server; default RAY_API_SERVER_ADDRESS, or http://127.0.0.1:8265.",
+    ),
+]
+
+
+@app.command()
+def submit(
+    space: Space,
+    results: Annotated[
+        str, typer.Option(help="Folder (absolute) or URI that the whole cluster shares.", metavar="DIR|URI")
+    ],
+    data: Annotated[
+        Path | None, typer.Option(help="Folder of torchvision's files, on the cluster; absolute.")
+    ] = None,
+    set_: Set = None,
+    method: Methods = None,
+    address: Server = None,
+    pack: Pack = "auto",
+    cpus_per_pack: Cpus = 1,
+    gpus_per_pack: Gpus = None,
+    max_concurrent: Concurrent = None,
+    wait: Annotated[bool, typer.Option(help="Follow the job to its end.")] = True,
+) -> None:
+    """Runs a sweep as a job of a cluster that this machine is not part of."""
+    from dfa_tune.orchestration.submission import JobServer, server_address
+
+    for option, value in (("--results", results), ("--data", data)):
+        if value is not None and "://" not in str(value) and not Path(value).is_absolute():
+            raise UserError(f"{option} {value}: valid: an absolute path on the cluster's machines, or a URI")
+    _pack_size(pack)
+    options = {
+        "--results": results,
+        "--data": data,
+        "--pack": pack,
+        "--cpus-per-pack": cpus_per_pack,
+        "--gpus-per-pack": gpus_per_pack,
+        "--max-concurrent": max_concurrent,
+    }
+    given = [f"{option}={value}" for option, value in options.items() if value is not None]
+    server = JobServer(address or server_address())
+    job = server.submit(_sweep(space, set_, method), given)
+    typer.echo(f"job {job}\n  its output   dfa-tune jobs {job}\n  to end it    dfa-tune jobs {job} --stop")
+    if wait:
+        _follow(server, job)
+
+
+@app.command()
+def jobs(
+    name: Annotated[str | None, typer.Argument(metavar="[JOB]", help="Show this job's output.")] = None,
+    stop: Annotated[bool, typer.Option("--stop", help="End the job; what it has finished is kept.")] = False,
+    address: Server = None,
+) -> None:
+    """The jobs of a cluster; of one, its output to its end; or ends it."""
+    from datetime import datetime
+
+    from dfa_tune.orchestration.submission import JobServer, server_address
+
+    server = JobServer(address or server_address())
+    if name is None:
+        if stop:
+            raise UserError("--stop: name the job; `dfa-tune jobs` lists them")
+        for job in server.jobs():
+            started = datetime.fromtimestamp(job.started) if job.started else None
+            when = f"{started:%Y-%m-%d %H:%M}" if started else "not started yet"
+            typer.echo(f"{job.name}  {job.status.lower():<9}  {when}  {job.command}")
+    elif stop:
+        was_running = server.stop(name)
+        typer.echo(f"{name}: {'stopping' if was_running else 'was not running any more'}")
+    else:
+        _follow(server, name)
+
+
+def _follow(server: Any, name: str) -> None:
+    """Print what the job prints; exits as it does."""
+    try:
+        for text in server.follow(name):
+            typer.echo(text, nl=False)
+    except KeyboardInterrupt:
+        typer.echo(f"\nThe job goes on. To see more:\n  dfa-tune jobs {name}", err=True)
+        raise typer.Exit(130) from None
+    job = server.job(name)
+    if job.status != "SUCCEEDED":
+        typer.echo(f"job {name}: {job.status.lower()}: {job.message}", err=True)
+        raise typer.Exit(job.exit_code if job.exit_code and job.exit_code > 0 else 1)
 
 
 def _show_results(sweep: Sweep, results: str, data: Path | None, *, redraw: bool) -> None:
@@ -312,6 +411,30 @@ def verify(
         from dfa_tune.analysis.claims_text import show
 
         show(judged)
+
+
+@app.command()
+def report(
+    spaces: Spaces = None,
+    results: Results = "results",
+    data: Data = None,
+    set_: Set = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(help="The file to write; default report.html in the results.", metavar="FILE"),
+    ] = None,
+) -> None:
+    """One self-contained HTML file: claims, figures, tables, provenance; of these spaces, or of all."""
+    from dfa_tune.analysis.report import report
+    from dfa_tune.results.places import place
+
+    page = report(results, spaces=spaces or (), data=data, overrides=set_ or ()).encode()
+    where, name = (place(results), "report.html") if output is None else (place(output.parent), output.name)
+    try:
+        where.put(name, page)
+    except OSError as error:
+        raise UserError(f"{where.full(name)} cannot be written: {error.strerror}; choose --output") from None
+    typer.echo(where.full(name))
 
 
 @app.command()

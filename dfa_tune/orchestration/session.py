@@ -41,6 +41,12 @@ def available_cpus() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
 
 
+def quiet() -> None:
+    """Set what keeps Ray from talking, and from doing what we do ourselves; before Ray is imported."""
+    for name, value in _QUIET.items():
+        os.environ.setdefault(name, value)
+
+
 def use_token(what: str) -> None:
     """Have Ray's clients in this process show a cluster's token; UserError naming `what` if there is none.
 
@@ -65,8 +71,7 @@ class Session:
 
     def __init__(self, address: str | None, *, use_gpus: bool) -> None:
         self._address, self._theirs = address, False
-        for name, value in _QUIET.items():
-            os.environ.setdefault(name, value)
+        quiet()
         self._local: dict[str, Any] = {}
         if address is None:
             os.environ["RAY_AUTH_MODE"] = "token"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import platform
 import subprocess
 from collections.abc import Sequence
@@ -9,6 +10,8 @@ from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+
+from dfa_tune.bundled import PACKAGE
 
 UNKNOWN = "unknown"
 PACKAGES = {"dfa_tune": "dfa-tune", "torch": "torch", "ray": "ray", "numpy": "numpy"}
@@ -44,9 +47,9 @@ def _iso(when: datetime | float) -> str:
 @cache
 def _code() -> dict[str, str]:
     """Revision and versions; asked once, as a process goes on with the code it has imported."""
-    revision, dirty = _git(Path(__file__).parent)
+    commit, dirty = revision()
     versions = {name: _version(package) for name, package in PACKAGES.items()}
-    return {"git_revision": revision, "git_dirty": dirty, "python": platform.python_version(), **versions}
+    return {"git_revision": commit, "git_dirty": dirty, "python": platform.python_version(), **versions}
 
 
 def _version(package: str) -> str:
@@ -54,6 +57,15 @@ def _version(package: str) -> str:
         return version(package)
     except PackageNotFoundError:
         return UNKNOWN
+
+
+def revision() -> tuple[str, str]:
+    """(revision, "true" or "false") of the checkout that this code is of, or was sent from; or unknown."""
+    try:
+        commit, dirty = json.loads((PACKAGE / "_bundled" / "revision.json").read_text())
+    except FileNotFoundError:
+        return _git(Path(__file__).parent)
+    return str(commit), str(dirty)
 
 
 def _git(folder: Path) -> tuple[str, str]:

@@ -106,7 +106,7 @@ class Network:
         number = len(self.hosts) + 1
         address = str(self.subnet[number])
         folder = self.folder / name
-        (folder / "home").mkdir(parents=True)
+        shutil.copytree("/etc/skel", folder / "home")
         _write_login(folder, self.folder / "key.pub", address)
         with (folder / "sshd.log").open("wb") as log:
             process = subprocess.Popen(
