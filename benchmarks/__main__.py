@@ -1,0 +1,61 @@
+"""What is measured, and against whom.
+
+    uv run python -m benchmarks                                  # everything, on an idle machine
+    uv run python -m benchmarks epoch clusters --quick           # minutes: to see that it works
+    uv run python -m benchmarks --data DIR --json benchmarks/results.json
+    uv run python -m benchmarks.readme                           # the README's table, from that file
+
+Prints a table; with --json, adds the figures to that file. Each figure is a ratio of medians of two things
+timed in turn in the same run, or a number of seconds or megabytes with its limit.
+"""
+
+from __future__ import annotations
+
+import argparse
+from importlib import import_module
+from pathlib import Path
+
+from benchmarks.figures import REPEATS, Figure, machine, save, show
+from benchmarks.options import Options
+
+BENCHMARKS = {
+    "epoch": "an epoch against its floor, by rule, optimizer and precision; packs; the cost by part",
+    "clusters": "500 epochs of clusters against a DataLoader loop",
+    "sweep": "24 short trials against plain Ray Tune",
+    "orchestration": "10,000 trials whose training costs nothing; planning and loading",
+    "memory": "a worker's peak memory",
+    "scaling": "time against trials, width, k and cores, as plots in benchmarks/plots",
+    "accuracy": "bfloat16 against float32 over ten paired seeds (an hour of one core)",
+    "gpu": "packs on a GPU against one trial a process",
+}
+NOT_BY_DEFAULT = ("accuracy", "gpu")
+
+
+def main() -> None:
+    """Measure, print, write."""
+    parser = argparse.ArgumentParser(
+        description="Benchmarks of dfa_tune.",
+        epilog="; ".join(f"{name}: {about}" for name, about in BENCHMARKS.items()),
+    )
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(BENCHMARKS)}")
+    parser.add_argument("--quick", action="store_true", help="a tenth of the work; no figures to quote")
+    parser.add_argument("--repeats", type=int, default=REPEATS)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--data", type=Path, help="folder with MNIST/raw; default: random images")
+    parser.add_argument("--json", type=Path, help="file to add the figures to")
+    given = parser.parse_args()
+    if unknown := [name for name in given.names if name not in BENCHMARKS]:
+        parser.error(f"unknown: {', '.join(unknown)}; valid: {', '.join(BENCHMARKS)}")
+    options = Options(quick=given.quick, repeats=given.repeats, threads=given.threads, data=given.data)
+    about = machine()
+    figures: list[Figure] = []
+    for name in given.names or [name for name in BENCHMARKS if name not in NOT_BY_DEFAULT]:
+        measured = import_module(f"benchmarks.{name}").measure(options)
+        show(measured, about)
+        figures += measured
+        if given.json:
+            save(given.json, measured, about, options.quick)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,117 @@
+"""What we compare with: the floor, and what people write first. Parity and clusters, one network, float32.
+
+*floor*: the unavoidable matrix products of an epoch, into buffers that are there, and nothing else.
+*DataLoader loop*: `TensorDataset`, `DataLoader`, autograd, `torch.optim.SGD`, `.item()` a batch.
+*plain autograd*: the same by slices of a permutation, without the DataLoader and without `.item()`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import binary_cross_entropy_with_logits
+from torch.utils.data import DataLoader, TensorDataset
+
+from dfa_tune.problems.draw import Draw, Problem
+
+TEST_CHUNK = 1024
+
+
+def floor(
+    samples: int, tests: int, inputs: int, width: int, batch: int, dtype: torch.dtype = torch.float32
+) -> Callable[[], None]:
+    """An epoch's products x W and x^T delta of every batch, and its test's x W."""
+    weight = torch.rand(inputs, width).to(dtype)
+    gradient = torch.empty_like(weight)
+    training, testing = _operands(samples, batch, weight), _operands(tests, TEST_CHUNK, weight)
+
+    def run() -> None:
+        for x, delta in training:
+            torch.mm(x, weight, out=delta)
+            torch.mm(x.T, delta, out=gradient)
+        for x, out in testing:
+            torch.mm(x, weight, out=out)
+
+    return run
+
+
+def _operands(samples: int, size: int, weight: Tensor) -> list[tuple[Tensor, Tensor]]:
+    """Operands (B, D) and (B, H) of every batch, the last one shorter; all in the same memory."""
+    inputs, width = weight.shape
+    x, out = torch.rand(size, inputs).to(weight.dtype), torch.rand(size, width).to(weight.dtype)
+    lengths = [min(size, samples - begin) for begin in range(0, samples, size)]
+    return [(x[:length], out[:length]) for length in lengths]
+
+
+class Plain:
+    """A network of one hidden layer as people write it, and its SGD."""
+
+    def __init__(self, problem: Problem, width: int, rate: float, weight_decay: float) -> None:
+        self.problem = problem
+        self.model = nn.Sequential(
+            nn.Linear(problem.inputs, width, bias=False), nn.ReLU(), nn.Linear(width, 1, bias=False)
+        )
+        self.optimizer = torch.optim.SGD(self.model.parameters(), lr=rate, weight_decay=weight_decay)
+        self.epoch = 0
+
+    def tensors(self, draw: Draw) -> tuple[Tensor, Tensor]:
+        """All tuples of an epoch at once, normalised, and their labels."""
+        x = torch.from_numpy(draw.gather().astype(np.float32))
+        x = (x - self.problem.mean) / self.problem.std
+        return x, torch.from_numpy(draw.labels.astype(np.float32))
+
+    def step(self, x: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """One step on a batch; its loss and logits."""
+        self.optimizer.zero_grad()
+        logits = self.model(x).squeeze(1)
+        loss = binary_cross_entropy_with_logits(logits, labels)
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.optimizer.step()
+        return loss, logits
+
+
+def dataloader_epoch(plain: Plain, batch: int, tested: bool, workers: int = 0) -> Callable[[], None]:
+    """One more epoch with a DataLoader, metrics taken with `.item()` at every batch."""
+
+    def run() -> None:
+        plain.epoch += 1
+        x, labels = plain.tensors(plain.problem.train(0, plain.epoch))
+        loss_sum = right = 0.0
+        for part, wanted in DataLoader(TensorDataset(x, labels), batch, shuffle=True, num_workers=workers):
+            loss, logits = plain.step(part, wanted)
+            loss_sum += loss.item()
+            right += ((logits > 0) == (wanted > 0)).sum().item()
+        if tested:
+            x, labels = plain.tensors(plain.problem.test(0, plain.epoch))
+            with torch.no_grad():
+                for part, wanted in DataLoader(TensorDataset(x, labels), batch, num_workers=workers):
+                    logits = plain.model(part).squeeze(1)
+                    loss_sum += binary_cross_entropy_with_logits(logits, wanted).item()
+                    right += ((logits > 0) == (wanted > 0)).sum().item()
+
+    return run
+
+
+def autograd_epoch(plain: Plain, batch: int, tested: bool) -> Callable[[], None]:
+    """One more epoch by slices, metrics summed in tensors."""
+
+    def run() -> None:
+        plain.epoch += 1
+        x, labels = plain.tensors(plain.problem.train(0, plain.epoch))
+        loss_sum, right = torch.zeros(()), torch.zeros(())
+        for begin in range(0, len(x), batch):
+            part, wanted = x[begin : begin + batch], labels[begin : begin + batch]
+            loss, logits = plain.step(part, wanted)
+            loss_sum += loss.detach()
+            right += ((logits > 0) == (wanted > 0)).sum()
+        if tested:
+            x, labels = plain.tensors(plain.problem.test(0, plain.epoch))
+            with torch.no_grad():
+                for begin in range(0, len(x), TEST_CHUNK):
+                    part, wanted = x[begin : begin + TEST_CHUNK], labels[begin : begin + TEST_CHUNK]
+                    right += ((plain.model(part).squeeze(1) > 0) == (wanted > 0)).sum()
+
+    return run

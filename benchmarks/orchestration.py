@@ -1,0 +1,132 @@
+"""Target 6: orchestration alone: 10,000 trials in packs whose training costs nothing (see fake_training).
+
+End to end in a process of its own: planning, Ray's start, every pack, the store; then the results' loading.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from benchmarks.figures import Figure
+from benchmarks.options import Options
+
+EPOCHS = 20
+SPACE = """
+name: orchestration
+title: 10,000 trials that cost nothing
+problem: {{kind: parity, dataset: digits, k: 1, train_samples: 64, test_samples: 10}}
+network: {{hidden: 4}}
+training: {{epochs: {epochs}, batch_size: 64}}
+methods:
+  - {{rule: [bp, dfa], optimizer: [sgd, momentum, adagrad, rmsprop, adam],
+     learning_rate: {{low: 1.0e-3, high: 1.0, points: {points}}}}}
+repetitions: {repetitions}
+"""
+
+
+def measure(options: Options) -> list[Figure]:
+    """Medians over whole processes; of quick ones a tenth of the trials."""
+    rates, repetitions = (20, 80) if options.quick else (200, 800)
+    runs = [_child(rates, repetitions) for _ in range(1 if options.quick else options.repeats)]
+    limits: dict[str, tuple[str, tuple[float, float]]] = {
+        "run": ("s", (60, 60)),
+        "growth of the driver's memory": ("MB", (200, 200)),
+        "planning": ("s", (2, 2)),
+        "loading into pandas": ("s", (1, 1)),
+    }
+    return [
+        Figure(
+            group="6 orchestration",
+            name=f"{10 * (rates + repetitions):,} trials: {name}",
+            value=statistics.median(values),
+            unit=unit,
+            target=limit,
+            low=min(values),
+            high=max(values),
+            repeats=len(values),
+        )
+        for name, (unit, limit) in limits.items()
+        for values in ([run[name] for run in runs],)
+    ]
+
+
+def _child(rates: int, repetitions: int) -> dict[str, float]:
+    with tempfile.TemporaryDirectory() as folder:
+        space = Path(folder) / "space.yaml"
+        space.write_text(SPACE.format(epochs=EPOCHS, points=rates, repetitions=repetitions))
+        done = subprocess.run(
+            [sys.executable, "-m", "benchmarks.orchestration", str(space), f"{folder}/results"],
+            check=True, capture_output=True, text=True,
+        )  # fmt: skip
+        found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+        return found
+
+
+def end_to_end(space: str, results: str) -> dict[str, float]:
+    """In this process: what each part takes."""
+    from dfa_tune.agenda import Agenda
+    from dfa_tune.analysis.load import load_results
+    from dfa_tune.orchestration.ledger import Ledger
+    from dfa_tune.orchestration.packs import make_packs
+    from dfa_tune.orchestration.runner import run_sweep
+    from dfa_tune.results.store import Store
+    from dfa_tune.sweep import load_sweep
+
+    found: dict[str, float] = {}
+    begin = time.perf_counter()
+    sweep = load_sweep(space)
+    agenda = Agenda(sweep)
+    store = Store(results, sweep.name)
+    ledger = Ledger(agenda, store, store.read())
+    every = agenda.due({trial.id: 0.5 for trial in ledger.ready()})  # as if all rates were chosen
+    packs = make_packs(every, "auto", 2)
+    found["planning"] = time.perf_counter() - begin
+    assert sum(len(pack.trials) for pack in packs) == agenda.planned
+    del agenda, ledger, every, packs
+
+    memory = _Memory()
+    begin = time.perf_counter()
+    outcome = run_sweep(sweep, results, trainer="benchmarks.fake_training:start")
+    found["run"] = time.perf_counter() - begin
+    found["growth of the driver's memory"] = memory.growth()
+    assert outcome.count.remaining == 0
+
+    begin = time.perf_counter()
+    rows: Any = load_results(space, results)
+    found["loading into pandas"] = time.perf_counter() - begin
+    assert len(rows) == outcome.count.planned * EPOCHS
+    return found
+
+
+class _Memory:
+    """How much this process's resident memory grows from now on, at its peak; Ray and Tune count too."""
+
+    def __init__(self) -> None:
+        self._first = self._peak = self._now()
+        threading.Thread(target=self._watch, daemon=True).start()
+
+    def growth(self) -> float:
+        """Megabytes."""
+        return (max(self._peak, self._now()) - self._first) / 1e6
+
+    def _watch(self) -> None:
+        while True:
+            self._peak = max(self._peak, self._now())
+            time.sleep(0.05)
+
+    @staticmethod
+    def _now() -> int:
+        lines = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+        return int(lines["VmRSS"].split()[0]) * 1024
+
+
+if __name__ == "__main__":
+    print(json.dumps(end_to_end(*sys.argv[1:])))

@@ -1,0 +1,64 @@
+"""*Plain Tune*: a sweep as Ray Tune's own examples have it, with our training inside.
+
+One Tune trial per configuration, a class Trainable, default loggers, no actor reuse; the learning rates first,
+then the repetitions at the best one. The training is our own, so that only orchestration differs.
+
+    python -m benchmarks.plain_tune SPACE RESULTS
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import ray
+from ray import tune
+
+from dfa_tune.agenda import Agenda
+from dfa_tune.orchestration.packs import Pack
+from dfa_tune.orchestration.work import start_training
+from dfa_tune.sweep import load_sweep
+from dfa_tune.trial import Trial
+
+
+class OneTrial(tune.Trainable):
+    """A step is an epoch."""
+
+    def setup(self, config: dict[str, Any]) -> None:
+        """Start from the beginning."""
+        self.training = start_training(Pack((Trial.from_json(config["trial"]),)), None, 1)
+
+    def step(self) -> dict[str, Any]:
+        """One epoch; its row is the result."""
+        (row,) = self.training.run_epoch()
+        return {**row, "done": self.training.finished}
+
+    def save_checkpoint(self, checkpoint_dir: str) -> None:
+        """Tune wants one at a trial's end."""
+
+
+def fit(trials: list[Trial], folder: str, name: str) -> dict[str, float]:
+    """The final test accuracy of each trial, by id."""
+    tuner = tune.Tuner(
+        tune.with_resources(OneTrial, {"cpu": 1}),
+        param_space={"trial": tune.grid_search([trial.to_json() for trial in trials])},
+        run_config=tune.RunConfig(name=name, storage_path=folder, verbose=0),
+    )
+    grid = tuner.fit()
+    assert not grid.num_errors
+    return {Trial.from_json(one.config["trial"]).id: one.metrics["test_accuracy"] for one in grid}
+
+
+def main() -> None:
+    """Tune, then repeat."""
+    space, folder = sys.argv[1:]
+    agenda = Agenda(load_sweep(space), "0" * 16)
+    ray.init(address="local", include_dashboard=False, log_to_driver=False)
+    scores = fit([trial for cell in agenda.cells for trial in cell.tune_trials], folder, "tune")
+    repeats = [trial for cell in agenda.cells for trial in cell.repeat_trials(scores) or []]
+    fit(repeats, folder, "repeat")
+    print(len(scores) + len(repeats))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,66 @@
+"""Target 5: a sweep of 24 short trials, from the command to its end, against plain Ray Tune.
+
+Both are whole processes, imports and the start of Ray included; ours also draws the figure. Plain Tune has our
+own training inside (see plain_tune): what differs is orchestration.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pandas as pd
+
+from benchmarks.figures import Figure, in_turn, ratio
+from benchmarks.options import Options
+from dfa_tune.orchestration.session import available_cpus
+
+SPACE = """
+name: short
+title: 24 short trials
+problem: {kind: parity, dataset: digits, k: 3, train_samples: 10000, test_samples: 1000}
+network: {hidden: 128}
+training: {epochs: 5, batch_size: 128}
+methods: [{rule: [bp, dfa], optimizer: sgd}]
+learning_rates: {sgd: {low: 1.0e-2, high: 1.0, points: 9}}
+repetitions: 3
+"""
+
+
+def measure(options: Options) -> list[Figure]:
+    """Ours and plain Tune in turn; the wall time over what the cores spent on training."""
+    repeats = 1 if options.quick else options.repeats
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        space = folder / "short.yaml"
+        space.write_text(SPACE)
+        spent: list[float] = []
+        count = iter(range(1_000))
+
+        def ours() -> None:
+            results = folder / f"ours-{next(count)}"
+            _run(["dfa_tune", "run", str(space), "--results", str(results)])
+            spent.append(float(pd.read_parquet(results / "short" / "epochs")["seconds"].sum()))
+
+        def plain() -> None:
+            _run(["benchmarks.plain_tune", str(space), str(folder / f"plain-{next(count)}")])
+
+        # No round to warm up: each is a process of its own
+        taken = in_turn({"ours": ours, "plain": plain}, repeats, warm=0)
+    over = [wall - 1.25 * train / available_cpus() for wall, train in zip(taken["ours"], spent, strict=True)]
+    return [
+        ratio("5 sweep", "plain Tune / ours, 24 short trials", taken, "plain", "ours",
+              target=(4, 5), at_least=True),
+        Figure(group="5 sweep", name="wall - 1.25 x seconds of training / cores", value=statistics.median(over),
+               unit="s", target=(20, 12), low=min(over), high=max(over), repeats=repeats,
+               measured={"wall": statistics.median(taken["ours"]), "training": statistics.median(spent)}),
+    ]  # fmt: skip
+
+
+def _run(module: list[str]) -> None:
+    environment = os.environ | {"RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0"}  # `uv run` would slow plain Ray down
+    subprocess.run([sys.executable, "-m", *module], check=True, stdout=subprocess.DEVNULL, env=environment)
