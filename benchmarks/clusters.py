@@ -1,8 +1,8 @@
 """Target 4: a run of clusters (n = 256, d = 15, width 1000, 500 epochs) against a DataLoader loop.
 
 The loop has the same problem, network, steps and tests; it is timed for some epochs and its time
-multiplied, since all its epochs cost the same: a whole run of it takes minutes. With workers, as most examples
-have them, every epoch starts processes; without, the loop is an honest opponent too, and shown beside it.
+multiplied, since all its epochs cost the same: a whole run of it takes minutes. With workers, as most
+examples have them, every epoch starts processes; the loop without them is shown beside it.
 """
 
 from __future__ import annotations

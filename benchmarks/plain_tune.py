@@ -1,7 +1,7 @@
 """*Plain Tune*: a sweep as Ray Tune's own examples have it, with our training inside.
 
-One Tune trial per configuration, a class Trainable, default loggers, no actor reuse; the learning rates first,
-then the repetitions at the best one. The training is our own, so that only orchestration differs.
+One Tune trial per configuration, a class Trainable, default loggers, no actor reuse; the learning rates
+first, then the repetitions at the best one. The training is our own, so that only orchestration differs.
 
     python -m benchmarks.plain_tune SPACE RESULTS
 """
@@ -46,7 +46,8 @@ def fit(trials: list[Trial], folder: str, name: str) -> dict[str, float]:
     )
     grid = tuner.fit()
     assert not grid.num_errors
-    return {Trial.from_json(one.config["trial"]).id: one.metrics["test_accuracy"] for one in grid}
+    results = [grid[index] for index in range(len(grid))]
+    return {Trial.from_json(one.config["trial"]).id: (one.metrics or {})["test_accuracy"] for one in results}
 
 
 def main() -> None:

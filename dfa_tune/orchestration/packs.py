@@ -35,13 +35,20 @@ class Pack:
         return hashlib.sha256("\n".join(trial.id for trial in self.trials).encode()).hexdigest()[:16]
 
     def to_json(self) -> dict[str, Any]:
-        """JSON types: what travels to the worker."""
-        return {"trials": [trial.to_json() for trial in self.trials]}
+        """JSON types: what travels to the worker, short, since Ray Tune keeps several copies of it."""
+        members = [[trial.learning_rate, trial.seed, trial.method.feedback] for trial in self.trials]
+        return {"trial": self.trials[0].to_json(), "members": members}
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> Pack:
         """The pack that `to_json` wrote."""
-        return cls(tuple(Trial.from_json(trial) for trial in content["trials"]))
+        first = Trial.from_json(content["trial"])
+        return cls(
+            tuple(
+                replace(first, learning_rate=rate, seed=seed, method=replace(first.method, feedback=feedback))
+                for rate, seed, feedback in content["members"]
+            )
+        )
 
 
 def together(trial: Trial) -> str:
