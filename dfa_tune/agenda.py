@@ -90,7 +90,7 @@ class Cell:
         self, method: Method, axes: dict[str, Any], repeats: list[Trial], tuning: Tuning | None, owner: bool
     ) -> None:
         self.method, self.axes = method, axes
-        self._repeats = repeats  # at the lowest rate; what they are run at is chosen later
+        self.repeats = repeats  # at the lowest rate; what they are run at is chosen later
         self._tuning, self._owner = tuning, owner
         self._chosen: dict[float, list[Trial]] = {}
 
@@ -102,7 +102,7 @@ class Cell:
     def choice(self, criteria: Criteria) -> Choice | None:
         """The learning rate to repeat at; None until every criterion that decides it is known."""
         if self._tuning is None:
-            return Choice(self._repeats[0].learning_rate, None, False)
+            return Choice(self.repeats[0].learning_rate, None, False)
         return self._tuning.choice(criteria)
 
     def repeat_trials(self, criteria: Criteria) -> list[Trial] | None:
@@ -117,7 +117,7 @@ class Cell:
 
     def _at(self, rate: float) -> list[Trial]:
         if rate not in self._chosen:
-            self._chosen[rate] = [replace(trial, learning_rate=rate) for trial in self._repeats]
+            self._chosen[rate] = [replace(trial, learning_rate=rate) for trial in self.repeats]
         return self._chosen[rate]
 
 
@@ -143,6 +143,13 @@ class Agenda:
     def due(self, criteria: Criteria) -> list[Trial]:
         """Every trial known to be wanted, done or not, by cell; no trial is there twice."""
         return [trial for cell in self.cells for trial in cell.due(criteria)]
+
+    def trial(self, trial_id: str, *, learning_rate: float, seed: int, split: Any) -> Trial | None:
+        """The trial of that id, if one of the methods at one of the points has it at this rate and seed."""
+        own = {"learning_rate": learning_rate, "seed": seed, "split": split}
+        bases = [cell.repeats[0] for cell in self.cells]
+        bases += [tuning.trials[0] for tuning in self._tunings.values()]
+        return next((trial for base in bases if (trial := replace(base, **own)).id == trial_id), None)
 
     def _build(self) -> list[Cell]:
         cells: list[tuple[int, int, Cell]] = []

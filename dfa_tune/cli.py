@@ -180,7 +180,11 @@ def run(
     try:
         outcome = run_sweep(sweep, results, data=data, resources=resources, console=Console())
     except KeyboardInterrupt:
-        typer.echo("\nInterrupted. Every finished pack is kept; to go on:\n  " + _retry_command(), err=True)
+        typer.echo(
+            "\nInterrupted. Finished trials are kept, and checkpoints of those in training, half a minute old"
+            " at most; to go on:\n  " + _retry_command(),
+            err=True,
+        )
         raise typer.Exit(130) from None
     for name in outcome.set_aside:
         typer.echo(f"Set aside as damaged: {name} (now in {sweep.name}/damaged)")
@@ -445,6 +449,38 @@ def compact(space: Space, results: Results = "results") -> None:
     sweep = _sweep(space, None, None)
     removed = Store(results, sweep.name).compact()
     typer.echo(f"{sweep.name}: {removed} files fewer")
+
+
+@app.command()
+def repeat(
+    trial_id: Annotated[str, typer.Argument(help="As in the results' column trial_id.")],
+    results: Results = "results",
+    data: Data = None,
+) -> None:
+    """Runs one recorded trial again, and says whether the numbers are the same."""
+    from dfa_tune.orchestration.repeat import repeat as repeat_trial
+
+    done = repeat_trial(trial_id, results, data=data)
+    trial, recorded = done.trial, done.recorded
+    typer.echo(f"{trial_id}: {trial.method.name}, rate {trial.learning_rate:g}, seed {trial.seed}")
+    typer.echo(
+        f"  recorded   {recorded.metadata.get('end', '')} on {recorded.metadata.get('host', 'unknown')}"
+    )
+    if done.difference is None:
+        typer.echo(f"  identical  all {done.rows} rows, bit for bit")
+    else:
+        first = done.difference
+        typer.echo(
+            f"  differs    first at epoch {first.epoch}, {first.metric}:"
+            f" {first.recorded} then, {first.now} now"
+        )
+        typer.echo(f"             {first.metric} by at most {first.largest:g}")
+    for name, (then, now) in done.environment.items():
+        typer.echo(f"  {name:<13} {then} then, {now} now")
+    if done.difference is not None:
+        if not done.environment:
+            typer.echo("  nothing that a file records of its environment differs")
+        raise typer.Exit(1)
 
 
 @app.command()

@@ -23,7 +23,16 @@ from dfa_tune.trial import Method
 
 DEFAULT_WINDOW = 10  # the thesis compares learning rates by the last ten epochs
 
-__all__ = ["Point", "Sweep", "Tuning", "load_sweep", "repetition_seeds", "space_names", "space_path"]
+__all__ = [
+    "Point",
+    "Sweep",
+    "Tuning",
+    "load_sweep",
+    "parse_sweep",
+    "repetition_seeds",
+    "space_names",
+    "space_path",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,13 +94,19 @@ def load_sweep(space: str | Path, *, overrides: Sequence[str] = (), methods: Seq
     Raises UserError where anything about it is not valid.
     """
     path = _locate(space)
-    text = space_file.read(path)
-    document = space_file.parse(text, str(path))
+    return parse_sweep(space_file.read(path), str(path), overrides=overrides, methods=methods)
+
+
+def parse_sweep(
+    text: str, where: str, *, overrides: Sequence[str] = (), methods: Sequence[str] = ()
+) -> Sweep:
+    """As `load_sweep`, from the space's YAML; `where` names it in messages."""
+    document = space_file.parse(text, where)
     if not isinstance(document, dict):
         raise UserError(
-            f"{path}: not a search space; valid: a mapping with the keys {', '.join(Space.model_fields)}"
+            f"{where}: not a search space; valid: a mapping with the keys {', '.join(Space.model_fields)}"
         )
-    source = Source(str(path), space_file.override(document, overrides))
+    source = Source(where, space_file.override(document, overrides))
     content = source.validate(Space, document)
     chosen = expansion.select(expansion.methods(content, source), methods)
     if methods:

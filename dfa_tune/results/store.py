@@ -10,6 +10,7 @@ import hashlib
 import re
 import warnings
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -25,6 +26,25 @@ from dfa_tune.results import reading, schema, seal
 from dfa_tune.results.places import place
 from dfa_tune.results.reading import DamagedFileError, DamagedFileWarning, Files
 
+NAME = r"[A-Za-z0-9_-]+"  # of a sweep's folder
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A finished trial as its file has it: its rows, the file's metadata, where the file is."""
+
+    rows: pd.DataFrame
+    metadata: dict[str, str]
+    path: str
+
+
+def find(location: str | Path, trial_id: str) -> Recorded | None:
+    """The finished trial `trial_id` of whichever sweep under `location`; None where there is none."""
+    for name in place(location).folders():
+        if re.fullmatch(NAME, name) and (found := Store(location, name).find(trial_id)):
+            return found
+    return None
+
 
 class Store:
     """The results of the sweep `name` under `location`, a local path or an fsspec URI.
@@ -33,7 +53,7 @@ class Store:
     """
 
     def __init__(self, location: str | Path, name: str) -> None:
-        if not re.fullmatch(r"[A-Za-z0-9_-]+", name):
+        if not re.fullmatch(NAME, name):
             raise UserError(f"results' name {name!r}; valid: letters, digits, _ and -")
         self.location, self.name = location, name
         self.place = place(location)
@@ -110,6 +130,18 @@ class Store:
             raise UserError(f"{self.place.full(path)} is damaged: {error}") from None
         return frame
 
+    def find(self, trial_id: str) -> Recorded | None:
+        """The trial's rows and its file's metadata; None unless it is complete."""
+        for name, keys in self._files(schema.KEYS).tables.items():
+            if trial_id in reading.complete_trials([keys]):
+                path = f"{self.epochs}/{name}"
+                table = reading.joined([whole := reading.read_file(self.place, path)])
+                rows = table.filter(pc.equal(table["trial_id"], trial_id)).to_pandas()
+                metadata = (whole.schema.metadata or {}).items()
+                described = {key.decode(): value.decode() for key, value in metadata if key != b"pandas"}
+                return Recorded(rows, described, self.place.full(path))
+        return None
+
     def done(self) -> set[str]:
         """The ids of the trials that are complete in valid files; reads three columns."""
         return reading.complete_trials(list(self._files(schema.KEYS).tables.values()))
@@ -133,7 +165,7 @@ class Store:
         for sibling in self.place.folders():
             if missing <= taken:
                 break
-            if sibling != self.name and re.fullmatch(r"[A-Za-z0-9_-]+", sibling):
+            if sibling != self.name and re.fullmatch(NAME, sibling):
                 try:
                     taken |= self._take_from(Store(self.location, sibling), missing - taken, trials)
                 except UserError as error:
