@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from collections import Counter
 from collections.abc import Sequence
 
 from rich.box import SIMPLE_HEAD
@@ -12,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from dfa_tune.analysis.verify import FAILS, HOLDS, LEVEL, NOT_RUN, UNDECIDED, Judged
+from dfa_tune.analysis.verify import FAILS, HOLDS, LEVEL, NOT_RUN, UNDECIDED, Judged, shown, summary
 
 COLOURS = {HOLDS: "green", FAILS: "red", UNDECIDED: "yellow", NOT_RUN: "dim"}
 NOTE = (
@@ -51,14 +50,7 @@ def measured(one: Judged) -> Text:
     """The measured value, and below it its interval."""
     if one.measured is None:
         return Text("-")
-    text = Text(f"{one.measured:.3g}")
+    text = Text(shown(one.measured))
     if one.low is not None and one.high is not None:
-        text.append(f"\n{one.low:.3g} .. {one.high:.3g}", style="dim")
+        text.append(f"\n{shown(one.low)} .. {shown(one.high)}", style="dim")
     return text
-
-
-def summary(judged: Sequence[Judged]) -> str:
-    """How many claims hold, do not, are undecided or not run."""
-    counts = Counter(one.verdict for one in judged)
-    listed = ", ".join(f"{counts[v]} {v}" for v in (HOLDS, FAILS, UNDECIDED, NOT_RUN) if counts[v])
-    return f"{len(judged)} claims: {listed}."

@@ -54,10 +54,20 @@ def script(name: str) -> dict[str, Callable[..., object]]:
 
     What follows a hyphen names a variant, which is drawn as the original: fig_3_1-no_decay as fig_3_1.
     """
-    path = bundled("analysis") / f"{name.partition('-')[0]}.py"
+    path = _path(name)
     if not path.is_file():
         return {}
     return {key: value for key, value in runpy.run_path(str(path)).items() if callable(value)}
+
+
+def source(name: str) -> bytes:
+    """The text of that script, empty if there is none."""
+    path = _path(name)
+    return path.read_bytes() if path.is_file() else b""
+
+
+def _path(name: str) -> Path:
+    return bundled("analysis") / f"{name.partition('-')[0]}.py"
 
 
 def _file(agenda: Agenda, rows: pd.DataFrame) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 import io
 import itertools
 from collections.abc import Callable
@@ -39,9 +40,24 @@ def draw(sweep: Sweep, agenda: Agenda, rows: pd.DataFrame, extra: pd.DataFrame |
 
 def write(agenda: Agenda, rows: pd.DataFrame, store: Store, data: str | Path | None = None) -> list[str]:
     """Draws and saves all that there is of a sweep; returns the paths: its figure, and the rates tried."""
-    drawn = draw(agenda.sweep, agenda, rows, extras.made(agenda, rows, store, data))
+    extra = extras.made(agenda, rows, store, data)
+    shown = key(agenda, rows, extra)
+    drawn = draw(agenda.sweep, agenda, rows, extra)
     tried = rates.figure(rows, agenda)
-    return [*save(drawn, store), *(save(tried, store) if tried is not None else [])]
+    return [*save(drawn, store, key=shown), *(save(tried, store, key=shown) if tried is not None else [])]
+
+
+def key(agenda: Agenda, rows: pd.DataFrame, extra: pd.DataFrame | None) -> str:
+    """What a sweep's figures were made of, in 16 hex characters: space, rows, extra and the figure's script.
+
+    A saved SVG carries it, and one that still fits need not be drawn again.
+    """
+    content = hashlib.sha256(agenda.sweep.text.encode() + extras.source(agenda.sweep.name))
+    for table in (rows, extra):
+        if table is not None and not table.empty:
+            hashable = table.map(str) if table is extra else table
+            content.update(pd.util.hash_pandas_object(hashable, index=False).to_numpy().tobytes())
+    return content.hexdigest()[:16]
 
 
 def default(rows: pd.DataFrame, agenda: Agenda) -> Figure:
@@ -76,25 +92,33 @@ def default(rows: pd.DataFrame, agenda: Agenda) -> Figure:
     return plots.finish(figure, agenda, rows, f"{left_out} more panels are left out." if left_out else "")
 
 
-def save(figure: Figure, folder: str | Path | Store, name: str | None = None) -> list[str]:
+def save(figure: Figure, folder: str | Path | Store, name: str | None = None, key: str = "") -> list[str]:
     """Writes the figure as PNG and SVG; returns the two paths. The same figure gives the same bytes.
 
     `folder` is a local path, an fsspec URI, or a sweep's store: then its folder `figures`. `name` is the
-    files' name without suffix; the figure's label, which `draw` sets, where it is left out.
+    files' name without suffix; the figure's label, which `draw` sets, where it is left out. `key` goes into
+    the SVG.
     """
     name = name or str(figure.get_label()) or "figure"
     paths = []
     for suffix in ("png", "svg"):
-        content = io.BytesIO()
-        # A fixed salt and no date: SVG ids and metadata would differ from one run to the next.
-        with matplotlib.rc_context({"svg.hashsalt": "dfa_tune"}):
-            figure.savefig(content, format=suffix, metadata={"Date": None} if suffix == "svg" else {})
+        content = rendered(figure, suffix, key)
         if isinstance(folder, Store):
-            paths.append(folder.put(content.getvalue(), "figures", f"{name}.{suffix}"))
+            paths.append(folder.put(content, "figures", f"{name}.{suffix}"))
         else:
-            place(folder).put(f"{name}.{suffix}", content.getvalue())
+            place(folder).put(f"{name}.{suffix}", content)
             paths.append(place(folder).full(f"{name}.{suffix}"))
     return paths
+
+
+def rendered(figure: Figure, suffix: str, key: str = "") -> bytes:
+    """The figure as a PNG or SVG file."""
+    content = io.BytesIO()
+    about = {"Date": None, "Identifier": key} if suffix == "svg" else {}
+    # A fixed salt and no date: SVG ids and metadata would differ from one run to the next.
+    with matplotlib.rc_context({"svg.hashsalt": "dfa_tune"}):
+        figure.savefig(content, format=suffix, metadata=about)
+    return content.getvalue()
 
 
 def command(space: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -87,6 +88,21 @@ def verify(
         for name in names
     }
     return [one for one in judge(claims, known) if one.claim in shown]
+
+
+def summary(judged: Sequence[Judged]) -> str:
+    """How many claims hold, do not, are undecided or not run."""
+    counts = Counter(one.verdict for one in judged)
+    words = {HOLDS: "hold", FAILS: "do not hold", UNDECIDED: "are undecided", NOT_RUN: "are not run"}
+    listed = ", ".join(f"{counts[verdict]} {word}" for verdict, word in words.items() if counts[verdict])
+    return f"Of {len(judged)} claims {listed}."
+
+
+def shown(value: float | None) -> str:
+    """A measured value: thousandths, as accuracies have; a large ratio whole."""
+    if value is None or not math.isfinite(value):
+        return "-"
+    return f"{value:.3f}" if abs(value) < 10 else f"{value:,.0f}"
 
 
 def gather(sweep: Sweep, results: str | Path, data: str | Path | None = None) -> Results:

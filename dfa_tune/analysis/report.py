@@ -1,0 +1,186 @@
+"""The report: one self-contained HTML file with claims, figures, tables, provenance and settings.
+
+Everything that it shows was written by somebody, and may be a stranger's: Jinja2 escapes all of it,
+figures are images that run nothing, and the page's own policy allows its one script alone.
+"""
+
+from __future__ import annotations
+
+import base64
+import csv
+import hashlib
+import io
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+from matplotlib.figure import Figure
+
+from dfa_tune.analysis import figures, rates, tables
+from dfa_tune.analysis.claims import load_claims
+from dfa_tune.analysis.evidence import Results
+from dfa_tune.analysis.verify import LEVEL, Judged, gather, shown, summary, verify
+from dfa_tune.errors import UserError
+from dfa_tune.results.origins import Origin, origins
+from dfa_tune.results.store import Store
+from dfa_tune.sweep import Sweep, load_sweep, space_names
+
+TEMPLATES = Path(__file__).parent / "templates"
+HEADINGS = {"learning_rate": "learning rate", "mean": "mean accuracy", "at_edge": "at the range's edge"}
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A table's cell: what it says, and what it is sorted by."""
+
+    text: str
+    value: str | float
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table with its CSV, as a data URI."""
+
+    title: str
+    columns: list[str]
+    rows: list[list[Cell]]
+    csv: str
+
+
+@dataclass(frozen=True)
+class Section:
+    """What the report shows of one space; images are data URIs, "" where there is none."""
+
+    sweep: Sweep
+    figure: str
+    rates: str = ""
+    tables: list[Table] = field(default_factory=list)
+    origins: list[Origin] = field(default_factory=list)
+
+
+def report(
+    results: str | Path,
+    *,
+    spaces: Sequence[str] = (),
+    data: str | Path | None = None,
+    overrides: Sequence[str] = (),
+) -> str:
+    """The HTML of these spaces (names, or paths of YAML files), or of all that come with the library.
+
+    The claims are those that the spaces decide; spaces without results are listed as not run. Raises
+    UserError where there are no results at all.
+    """
+    sweeps = [load_sweep(space, overrides=overrides) for space in spaces or space_names()]
+    known = [(sweep, gather(sweep, results, data)) for sweep in sweeps]
+    done = [(sweep, found) for sweep, found in known if not found.rows.empty]
+    if not done:
+        names = ", ".join(sweep.name for sweep in sweeps)
+        raise UserError(f"no results of {names} in {results} yet; run: dfa-tune run SPACE")
+    judged = _claims(results, spaces, sweeps, data, overrides)
+    script = (TEMPLATES / "report.js").read_text()
+    return _template().render(
+        title=done[0][0].title if len(sweeps) == 1 else "Backpropagation and direct feedback alignment",
+        claims=judged,
+        claims_csv=_csv([one.row() for one in judged]),
+        summary=summary(judged),
+        level=LEVEL,
+        shown=shown,
+        sections=[section(sweep, found, Store(results, sweep.name)) for sweep, found in done],
+        not_run=[sweep for sweep, found in known if found.rows.empty],
+        script=script,
+        digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+    )
+
+
+def section(sweep: Sweep, found: Results, store: Store) -> Section:
+    """One space: its figures, its tables and where its files come from."""
+    agenda, rows = found.agenda, found.rows
+    key = figures.key(agenda, rows, found.extra)
+    made = [
+        table("Final test accuracy", tables.summary_table(agenda, rows)),
+        table("Learning rates", tables.best_table(agenda, rows)),
+    ]
+    return Section(
+        sweep,
+        image(store, sweep.name, key, lambda: figures.draw(sweep, agenda, rows, found.extra)),
+        image(store, f"{sweep.name}-rates", key, lambda: rates.figure(rows, agenda)),
+        [one for one in made if one.rows],
+        origins(store),
+    )
+
+
+def table(title: str, rows: Sequence[Row]) -> Table:
+    """Rows of equal keys as a table; the first column, the method, as it is, numbers to three digits."""
+    columns = list(rows[0]) if rows else []
+    cells = [[_cell(name, row[name]) for name in columns] for row in rows]
+    return Table(title, [HEADINGS.get(name, name) for name in columns], cells, _csv(rows))
+
+
+def image(store: Store, name: str, key: str, draw: Callable[[], Figure | None]) -> str:
+    """The figure as an SVG in a data URI, "" where there is none: an image runs no script that is in it.
+
+    The saved file if it was made of the same (`key`), for drawing takes a second or two; else drawn anew.
+    """
+    try:
+        content = store.place.read(f"{store.name}/figures/{name}.svg")
+    except FileNotFoundError:
+        content = b""
+    if key.encode() not in content:
+        figure = draw()
+        if figure is None:
+            return ""
+        content = figures.rendered(figure, "svg", key)
+    return f"data:image/svg+xml;base64,{base64.b64encode(content).decode()}"
+
+
+def _claims(
+    results: str | Path,
+    spaces: Sequence[str],
+    sweeps: Sequence[Sweep],
+    data: str | Path | None,
+    overrides: Sequence[str],
+) -> list[Judged]:
+    """The claims that `spaces` decide, all where none is named; none where no claim is about them."""
+    names = set[str]().union(*(claim.spaces for claim in load_claims()))
+    about = [s for s, sweep in zip(spaces, sweeps, strict=False) if sweep.name.partition("-")[0] in names]
+    if spaces and not about:
+        return []
+    return verify(results, spaces=about, data=data, overrides=overrides)
+
+
+def _cell(name: str, value: Any) -> Cell:
+    if value is None:
+        return Cell("-", "")
+    if isinstance(value, bool):
+        return Cell("yes" if value else "no", int(value))
+    if isinstance(value, float):
+        return Cell(f"{value:.3g}" if name == "learning_rate" else f"{value:.3f}", value)
+    return Cell(str(value), value if isinstance(value, int) else str(value))
+
+
+def _csv(rows: Sequence[Row]) -> str:
+    """A data URI of the rows with all their digits. Text that a spreadsheet would compute is quoted by '."""
+    text = io.StringIO()
+    if rows:
+        writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows({key: _harmless(value) for key, value in row.items()} for row in rows)
+    return f"data:text/csv;base64,{base64.b64encode(text.getvalue().encode()).decode()}"
+
+
+def _harmless(value: Any) -> Any:
+    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@")) else value
+
+
+def _template() -> Template:
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("report.html.j2")
