@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-PROGRAMS = ("ip", "unshare", "nsenter", "setpriv", "sshd", "ssh-keygen", "rsync", "ss")
+PROGRAMS = ("ip", "nft", "nsenter", "rsync", "setpriv", "ss", "sshd", "ssh-keygen", "unshare")
 SHARED = "/srv/dfa_tune"  # where every host has the same folder, as if from a file server
 # The settings of whoever runs the suite stay out of it
 ENVIRONMENT = {"LANG": "C.UTF-8", "TERM": "dumb", "PATH": os.environ.get("PATH", "")}
@@ -33,7 +33,7 @@ def what_is_missing() -> str | None:
     # sshd lies where the PATH of most users does not look
     path = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
     if missing := [name for name in PROGRAMS if shutil.which(name, path=path) is None]:
-        return f"not installed: {', '.join(missing)} (Debian: iproute2, openssh-server, rsync, util-linux)"
+        return f"not installed: {', '.join(missing)} (Debian: iproute2, nftables, openssh-server, rsync)"
     commands = "ip link add s0 type bridge && ip link add v0 type veth peer name v1 && mount -t tmpfs t /mnt"
     probe = ["unshare", "--net", "--pid", "--mount", "--uts", "--fork", "bash", "-c", commands]
     done = subprocess.run(probe, capture_output=True, text=True)
@@ -101,9 +101,8 @@ class Network:
         (folder / "shared").mkdir()
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / "key")], check=True)
 
-    def host(self, name: str) -> Host:
-        """A new host, connected, with a shell for whoever has the network's key."""
-        number = len(self.hosts) + 1
+    def host(self, name: str, number: int) -> Host:
+        """A new host, connected, with a shell for whoever has the network's key; `number` in its address."""
         address = str(self.subnet[number])
         folder = self.folder / name
         shutil.copytree("/etc/skel", folder / "home")
@@ -120,7 +119,7 @@ class Network:
                 env=ENVIRONMENT,
             )
         self.hosts[name] = host = Host(name, address, folder, process)
-        port = f"p{number}"
+        port = self._port(host)
         self._on_switch(
             f"ip link add {port} type veth peer name eth0 netns {host.pid}"
             f" && ip link set {port} master s0 && ip link set {port} up"
@@ -134,11 +133,11 @@ class Network:
 
     def unplug(self, host: Host) -> None:
         """Nothing reaches the host any more, nor hears that it does not."""
-        self._on_switch(f"ip link set p{self._number(host)} down")
+        self._on_switch(f"ip link set {self._port(host)} down")
 
     def plug(self, host: Host) -> None:
         """Undo `unplug`."""
-        self._on_switch(f"ip link set p{self._number(host)} up")
+        self._on_switch(f"ip link set {self._port(host)} up")
 
     def power_off(self, host: Host) -> None:
         """No process of the host gets to say another word."""
@@ -152,8 +151,9 @@ class Network:
             process.kill()
             process.wait()
 
-    def _number(self, host: Host) -> int:
-        return list(self.hosts).index(host.name) + 1
+    @staticmethod
+    def _port(host: Host) -> str:
+        return "p" + host.address.rpartition(".")[2]
 
     def _on_switch(self, command: str) -> None:
         subprocess.run(

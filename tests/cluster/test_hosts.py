@@ -1,0 +1,263 @@
+"""A cluster of several hosts, for real: started, used, broken, mended and stopped as docs/CLUSTER.md says.
+
+Run as root: `uv run --extra cluster pytest -m cluster -s`. What happens is printed with the seconds since the
+start; the commands come from docs/CLUSTER.md, with this suite's own small space in place of `quickstart`.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+import yaml
+from hosts import ROOT, SHARED, Host, Network, network, what_is_missing
+
+pytestmark = [
+    pytest.mark.cluster,
+    pytest.mark.timeout(600),
+    pytest.mark.skipif(
+        bool(why := what_is_missing()), reason=f"no hosts of their own on this machine: {why}"
+    ),
+]
+
+BIN = f"{sys.prefix}/bin"
+TOKEN = {"RAY_AUTH_MODE": "token"}
+SMALL = """
+name: small
+title: A sweep that lasts long enough for three hosts
+problem: {kind: parity, dataset: digits, k: 2, train_samples: 20000}
+network: {hidden: 256}
+training: {epochs: EPOCHS, batch_size: 32, device: cpu}
+methods: [{rule: [bp, dfa], optimizer: sgd}]
+learning_rates: {sgd: {low: 1.0e-2, high: 1.0, points: 5}}
+repetitions: 3
+"""
+EPOCHS = 8
+CONFIGURED = {22, 6379, 6380, 6381, 6382, 6383, 6384, 6385, 8265, 10001, 44217, 44227}
+WORKER_PORTS = range(20000, 21000)
+
+
+class Cluster:
+    """The hosts, with the commands of docs/CLUSTER.md run on them."""
+
+    def __init__(self, hosts: Network) -> None:
+        self.network, self.begun = hosts, time.monotonic()
+        self.head, self.one, self.two = (hosts.host(n, i + 1) for i, n in enumerate(("head", "one", "two")))
+        self.laptop = hosts.host("laptop", 100)
+        self.results = hosts.folder / "shared" / "results"
+        self._project()
+
+    def _project(self) -> None:
+        """What the user has on the laptop: the project, a key, and cluster.yaml, edited."""
+        home = self.laptop.home
+        (home / ".ssh").mkdir(mode=0o700)
+        (home / ".ssh" / "id_ed25519").write_bytes((self.network.folder / "key").read_bytes())
+        (home / ".ssh" / "id_ed25519").chmod(0o600)
+        self.edit(["10.77.0.2", "10.77.0.3"])
+        for name in ("deploy", *self.config["file_mounts"].values()):
+            if not name.startswith("~"):
+                subprocess.run(["cp", "-r", str(ROOT / name), str(home / name)], check=True)
+        (home / "small.yaml").write_text(SMALL.replace("EPOCHS", str(EPOCHS)))
+
+    def edit(self, workers: list[str]) -> None:
+        """Write cluster.yaml as it is shipped, but for what one machine cannot do or should not."""
+        self.config = yaml.safe_load((ROOT / "cluster.yaml").read_text())
+        self.config["provider"]["worker_ips"] = workers
+        self.config["min_workers"] = self.config["max_workers"] = len(workers)
+        # Nothing is installed from a network that is not there: the hosts share this machine's files
+        link = f"ln -sfn {sys.prefix} ~/dfa_tune/.venv"
+        self.config["setup_commands"] = [link, self.config["setup_commands"][-1]]
+        for commands in ("head_start_ray_commands", "worker_start_ray_commands"):
+            start = self.config[commands][-1]
+            # One core each: together they have those of one machine
+            self.config[commands][-1] = re.sub("(ray start)", r"\1 --num-cpus=1", start)
+        (self.laptop.home / "cluster.yaml").write_text(yaml.safe_dump(self.config))
+
+    def say(self, line: str) -> None:
+        """Into the suite's log."""
+        print(f"{time.monotonic() - self.begun:6.1f} s  {line}", flush=True)
+
+    def on(self, host: Host, command: str, *, check: bool = True, timeout: float = 120, **more: str) -> str:
+        """What a command prints on a host."""
+        environment = {"PATH": f"{BIN}:/usr/sbin:/usr/bin:/sbin:/bin"} | more
+        return host.run(command, environment, check=check, timeout=timeout).stdout
+
+    def documented(self, beginning: str, *, timeout: float = 120) -> str:
+        """Run, on the laptop, the command of docs/CLUSTER.md that begins so."""
+        command = small(documented(beginning))
+        self.say(f"laptop$ {command}")
+        return self.on(self.laptop, command, timeout=timeout)
+
+    def joined(self, *hosts: Host) -> bool:
+        """Whether each of them runs a raylet that the head knows."""
+        if not all("*:6380" in host.listening() for host in hosts):
+            return False
+        nodes = self.on(self.head, "ray list nodes --filter state=ALIVE --format json", **TOKEN, check=False)
+        return all(f'"{host.address}"' in nodes for host in hosts)
+
+    def trained_on(self) -> dict[str, int]:
+        """Files of finished packs by host."""
+        files = (self.results / "small" / "epochs").glob("*.parquet")
+        hosts = [(pq.read_metadata(file).metadata or {})[b"host"].decode() for file in files]
+        return {host: hosts.count(host) for host in sorted(set(hosts))}
+
+    def wait(self, what: str, condition: object, seconds: float = 120) -> None:
+        """Until `condition()` is true."""
+        assert callable(condition)
+        deadline = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < deadline, f"not within {seconds:g} s: {what}"
+            time.sleep(0.5)
+        self.say(what)
+
+
+def documented(beginning: str) -> str:
+    """The command of docs/CLUSTER.md that begins so."""
+    blocks = re.findall(r"^```console\n(.*?)^```", (ROOT / "docs/CLUSTER.md").read_text(), re.M | re.S)
+    lines = re.sub(r" *\\\n *", " ", "".join(blocks)).splitlines()
+    return next(line[2:] for line in lines if line.startswith(f"$ {beginning}"))
+
+
+def small(command: str) -> str:
+    """The command with the suite's space, whose packs are small enough for every host to get several."""
+    return command.replace("quickstart", "small.yaml")
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    """Three hosts that `ray up` has started Ray on, and a laptop that is not one of them."""
+    with network() as hosts:
+        made = Cluster(hosts)
+        made.say("hosts: " + ", ".join(f"{host.name} {host.address}" for host in hosts.hosts.values()))
+        made.documented("umask 077; ray get-auth-token")
+        made.documented("ray up cluster.yaml")
+        for host in (made.head, made.one, made.two):
+            made.on(host, f"nft -f {made.laptop.home}/deploy/firewall.nft")
+        made.wait("three machines run Ray", lambda: made.joined(made.head, made.one, made.two))
+        yield made
+
+
+def test_nothing_listens_elsewhere_than_configured(cluster: Cluster) -> None:
+    for host in (cluster.head, cluster.one):
+        for place, program in host.listening().items():
+            address, _, port = place.rpartition(":")
+            local = address.startswith(("127.", "[::ffff:127.", "[::1]"))
+            assert local or int(port) in CONFIGURED or int(port) in WORKER_PORTS, (host.name, place, program)
+    assert "127.0.0.1:8265" in cluster.head.listening()
+    assert not [
+        place for place in cluster.head.listening() if place.endswith(":8265") and place[:4] != "127."
+    ]
+
+
+def test_to_others_no_port_is_open_but_sshs(cluster: Cluster) -> None:
+    def reaches(sender: Host, port: int) -> bool:
+        probe = f"timeout 2 bash -c '< /dev/tcp/{cluster.head.address}/{port}' 2> /dev/null && echo yes"
+        return "yes" in sender.run(probe, check=False).stdout
+
+    assert reaches(cluster.one, 6379)
+    assert [port for port in (22, 6379, 6380, 8265, 10001) if reaches(cluster.laptop, port)] == [22]
+
+
+@pytest.mark.parametrize(
+    ("environment", "answer"),
+    [
+        ({"RAY_AUTH_MODE": "disabled"}, "does not take this machine's token"),
+        ({"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "0" * 64}, "does not take this machine's token"),
+        ({"HOME": "/nowhere"}, "the cluster's token is not in /nowhere/.ray/auth_token"),
+    ],
+)
+def test_whoever_has_not_the_token_is_refused(
+    cluster: Cluster, environment: dict[str, str], answer: str
+) -> None:
+    run = f"dfa-tune run quickstart --results /tmp/r --address {cluster.head.address}:6379; echo code $?"
+    assert f"{answer}" in (said := cluster.on(cluster.one, run, **environment))
+    assert "code 2" in said
+    said = cluster.on(cluster.head, "dfa-tune jobs; echo code $?", **environment)
+    assert answer in said
+    assert "code 2" in said
+
+
+def test_a_machine_with_another_torch_is_refused(cluster: Cluster) -> None:
+    odd = cluster.network.host("odd", 6)
+    disguise = odd.home / "packages" / "torch-2.0.0.dist-info"
+    disguise.mkdir(parents=True)
+    (disguise / "METADATA").write_text("Metadata-Version: 2.1\nName: torch\nVersion: 2.0.0\n")
+    (odd.home / ".ray").mkdir()
+    (odd.home / ".ray" / "auth_token").write_text((cluster.laptop.home / ".ray" / "auth_token").read_text())
+    start = cluster.config["worker_start_ray_commands"][-1].replace("$RAY_HEAD_IP", cluster.head.address)
+    start = start.replace(". ~/dfa_tune/.venv/bin/activate;", "")
+    cluster.on(odd, start, PYTHONPATH=str(disguise.parent))
+    cluster.wait("a machine with another torch has joined", lambda: cluster.joined(odd))
+    run = f"dfa-tune run quickstart --results {SHARED}/other --address auto"
+    said = cluster.on(cluster.head, f"{run}; echo code $?")
+    cluster.say(said.strip().splitlines()[-2].strip())
+    assert re.search(r"odd \(10\.77\.0\.6\): torch 2\.0\.0 instead of \d", said)
+    assert "code 2" in said
+    cluster.network.power_off(odd)
+
+
+def test_a_folder_that_is_not_shared_is_refused(cluster: Cluster) -> None:
+    said = cluster.on(cluster.head, "dfa-tune run quickstart --results /tmp/mine --address auto", check=False)
+    assert "/tmp/mine is not the folder that the driver writes to" in said
+
+
+def test_a_sweep_ends_as_on_one_machine_whatever_befalls_its_machines(cluster: Cluster) -> None:
+    log = cluster.network.folder / "submit.log"
+    alone = cluster.laptop.command(
+        f"PATH={BIN}:$PATH; nice dfa-tune run small.yaml --results ~/alone --pack 1"
+    )
+    single = subprocess.Popen(alone, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT)
+    path = {"PATH": f"{BIN}:/usr/sbin:/usr/bin:/sbin:/bin"}
+    dashboard = documented("ray dashboard")
+    cluster.say(f"laptop$ {dashboard}")
+    tunnel = subprocess.Popen(cluster.laptop.command(dashboard, path), stdout=subprocess.DEVNULL)
+    reach = "timeout 2 bash -c '< /dev/tcp/127.0.0.1/8265'"
+    cluster.wait("the tunnel is open", lambda: cluster.laptop.run(reach, check=False).returncode == 0)
+    submit = small(documented("dfa-tune submit")) + " --pack 1"
+    cluster.say(f"laptop$ {submit}")
+    with log.open("wb") as file:
+        job = subprocess.Popen(cluster.laptop.command(submit, path), stdout=file, stderr=subprocess.STDOUT)
+    try:
+        cluster.wait("all three hosts have trained", lambda: len(cluster.trained_on()) == 3)
+        cluster.say(cluster.documented("dfa-tune status").strip())
+        cluster.network.power_off(cluster.two)
+        cluster.say("two has lost its power")
+        cluster.three = cluster.network.host("three", 4)
+        cluster.on(cluster.three, f"nft -f {cluster.laptop.home}/deploy/firewall.nft")
+        cluster.edit(["10.77.0.2", "10.77.0.4"])
+        cluster.documented("ray up cluster.yaml --no-restart")
+        cluster.network.unplug(cluster.one)
+        time.sleep(6)
+        cluster.network.plug(cluster.one)
+        cluster.say("one was away for six seconds")
+        assert "small" in cluster.documented("dfa-tune jobs")
+        cluster.wait("the new host has trained", lambda: "three" in cluster.trained_on())
+        assert job.wait(300) == 0, log.read_text()
+        cluster.say(f"complete; packs trained by host: {cluster.trained_on()}")
+    finally:
+        tunnel.kill()
+        print(log.read_text()[-3000:])
+    assert single.wait(300) == 0
+    mine, theirs = (rows(cluster.laptop.home / "alone"), rows(cluster.results))
+    pd.testing.assert_frame_equal(mine, theirs, check_exact=True)
+    cluster.say(f"identical to a single machine's: {len(mine)} rows of {mine.trial_id.nunique()} trials")
+    assert "bp-sgd" in cluster.documented("dfa-tune summary")
+
+
+def rows(results: Path) -> pd.DataFrame:
+    """All that does not say how long it took, in one order."""
+    frame = pd.read_parquet(results / "small" / "epochs").drop(columns="seconds")
+    return frame.sort_values(["trial_id", "epoch"], ignore_index=True)
+
+
+def test_ray_down_stops_every_machine(cluster: Cluster) -> None:
+    cluster.documented("ray down cluster.yaml")
+    hosts = [cluster.head, cluster.one, cluster.three]
+    cluster.wait("no host runs Ray", lambda: all(len(host.listening()) == 1 for host in hosts), 120)
