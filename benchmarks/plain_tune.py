@@ -46,8 +46,13 @@ def fit(trials: list[Trial], folder: str, name: str) -> dict[str, float]:
     )
     grid = tuner.fit()
     assert not grid.num_errors
-    results = [grid[index] for index in range(len(grid))]
-    return {Trial.from_json(one.config["trial"]).id: (one.metrics or {})["test_accuracy"] for one in results}
+    scores = {}
+    for index in range(len(grid)):
+        config, metrics = grid[index].config, grid[index].metrics
+        assert config is not None
+        assert metrics is not None
+        scores[Trial.from_json(config["trial"]).id] = float(metrics["test_accuracy"])
+    return scores
 
 
 def main() -> None:
