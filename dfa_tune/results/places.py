@@ -22,6 +22,10 @@ from dfa_tune.errors import UserError
 
 # Object stores that pyarrow reaches by itself; fsspec would want a further package for each of them.
 NATIVE = ("s3", "gs", "gcs", "abfs", "abfss")
+# user:password@, or a parameter whose name says what it is
+_SECRET = re.compile(
+    r"//[^/?#@]*:[^/?#]*@|[?&][^=&]*(secret|password|token|key|credential|signature)[^=&]*=", re.I
+)
 
 
 class Place(Protocol):
@@ -62,7 +66,13 @@ def place(location: str | Path) -> Place:
         return LocalPlace(Path(text))
     if match[1] in ("file", "local"):
         return LocalPlace(Path(unquote(urlsplit(text).path)))
-    return RemotePlace(text)
+    remote = RemotePlace(text)
+    if _SECRET.search(text):
+        raise UserError(
+            f"{remote.shown}: credentials in a URI end up in logs; valid: the URI without them, and the"
+            " environment (such as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY) or a client's own file"
+        )
+    return remote
 
 
 class LocalPlace:

@@ -64,8 +64,32 @@ def test_a_store_on_an_object_store_can_be_sent_to_a_worker(remote, rows):
 
 
 def test_a_remote_path_is_shown_without_credentials():
-    store = Store("s3://AKIAUSER:s3cr3t%2Fkey@bucket/prefix?endpoint_override=host:1&token=t0ken", "sweep")
-    assert store.path("figures") == "s3://bucket/prefix/sweep/figures"
+    remote = RemotePlace("s3://AKIAUSER:s3cr3t%2Fkey@bucket/prefix?endpoint_override=host:1&token=t0ken")
+    assert remote.full("sweep/figures") == "s3://bucket/prefix/sweep/figures"
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "s3://AKIAUSER:s3cr3t@bucket/prefix",
+        "s3://:s3cr3t@bucket",
+        "s3://bucket/prefix?region=here&secret_key=s3cr3t",
+        "abfs://container@account.dfs.core.windows.net/x?account_key=s3cr3t",
+        "leaky://bucket?sessionToken=s3cr3t",
+        "https://host/x?X-Amz-Signature=s3cr3t",
+    ],
+)
+def test_credentials_in_a_uri_are_refused_and_not_repeated(uri):
+    with pytest.raises(UserError, match="AWS_SECRET_ACCESS_KEY") as caught:
+        Store(uri, "sweep")
+    assert "s3cr3t" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "uri", ["abfs://container@account.dfs.core.windows.net/x", "s3://bucket/a:b@c?endpoint_override=host:1"]
+)
+def test_a_user_or_an_endpoint_is_no_credential(uri):
+    assert isinstance(place(uri), RemotePlace)
 
 
 class LeakyFileSystem(fsspec.AbstractFileSystem):  # type: ignore[misc]  # fsspec has no types
@@ -82,7 +106,8 @@ class LeakyFileSystem(fsspec.AbstractFileSystem):  # type: ignore[misc]  # fsspe
 @pytest.mark.parametrize("operation", ["done", "check_writable"])
 def test_what_a_clients_error_tells_of_the_credentials_is_masked(operation):
     fsspec.register_implementation("leaky", LeakyFileSystem, clobber=True)
-    store = Store("leaky://AKIAUSER:s3cr3t%2Fkey@bucket/prefix?token=t0ken", "sweep")
+    store = Store("leaky://bucket/prefix", "sweep")
+    store.place = RemotePlace("leaky://AKIAUSER:s3cr3t%2Fkey@bucket/prefix?token=t0ken")
     with pytest.raises(UserError, match=r"leaky://bucket/prefix/sweep.*may not") as caught:
         getattr(store, operation)()
     for secret in ("AKIAUSER", "s3cr3t", "t0ken"):

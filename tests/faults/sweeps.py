@@ -1,0 +1,175 @@
+"""A small sweep that is run as a user would, its processes, and the rows it must end with."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pandas as pd
+
+from dfa_tune.analysis.load import load
+from dfa_tune.errors import UserError
+from dfa_tune.orchestration.ledger import Ledger
+from dfa_tune.orchestration.packs import Pack
+from dfa_tune.results import Store
+
+SPACE = """
+name: faulty
+title: A sweep that is interrupted
+problem: {{kind: parity, dataset: digits, k: 2, train_samples: 1024, test_samples: 200}}
+network: {{hidden: 32}}
+training: {{epochs: {epochs}, batch_size: 16, weight_decay: 0.001, device: cpu}}
+methods: [{{rule: [bp, dfa], optimizer: rmsprop}}, {{rule: dfa, optimizer: nesterov, learning_rate: 0.02}}]
+learning_rates: {{rmsprop: [0.0003, 0.001, 0.003]}}
+tuning: {{window: 3}}
+repetitions: 2
+"""
+TRIALS = 2 * (3 + 2) + 2
+
+
+def write_space(folder: Path, epochs: int) -> Path:
+    """The space's file; a trial of 100 epochs takes a core some seconds."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "faulty.yaml"
+    path.write_text(SPACE.format(epochs=epochs))
+    return path
+
+
+def rows(space: Path, results: str | Path) -> pd.DataFrame:
+    """The rows that the space has, without what depends on the clock, as every reader gets them."""
+    _, found = load(space, results)
+    if found.empty:
+        return found
+    return found.drop(columns="seconds").sort_values(["trial_id", "epoch"]).reset_index(drop=True)
+
+
+def train_alone(space: Path, results: Path) -> pd.DataFrame:
+    """The same rows without Ray: every trial alone, the last one first, in this process."""
+    from dfa_tune.orchestration.runner import TRAINER
+    from dfa_tune.orchestration.work import PackWork
+
+    agenda, found = load(space, results)
+    ledger = Ledger(agenda, Store(results, agenda.sweep.name), found)
+    config = {"results": str(results), "name": agenda.sweep.name, "data": None, "threads": 1}
+    config |= {"space": agenda.sweep.text, "save_weights": False, "trainer": TRAINER}
+    while ready := ledger.ready():
+        for trial in reversed(ready):
+            work = PackWork({**config, "pack": Pack((trial,)).to_json()})
+            while not work.finished:
+                work.advance(60.0)
+            work.publish()
+        ledger.refresh()
+    return rows(space, results)
+
+
+def command(space: Path, results: str | Path, *options: str) -> list[str]:
+    """The command line that runs the space."""
+    return [sys.executable, "-m", "dfa_tune", "run", str(space), "--results", str(results), *options]
+
+
+class Run:
+    """A `dfa-tune run` and all the processes that it started."""
+
+    def __init__(self, space: Path, results: str | Path, *options: str, **environment: str) -> None:
+        self.process = subprocess.Popen(
+            command(space, results, *options),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,  # a signal goes to those we mean
+            env={**os.environ, **environment},
+        )
+        self.seen: set[int] = {self.process.pid}
+
+    def tree(self) -> dict[int, str]:
+        """The living processes that descend from the driver, by pid: their titles; those of Ray with them."""
+        found = _processes()
+        alive = {self.process.pid}
+        for pid in sorted(found):  # parents usually come first; repeated below where they do not
+            if found[pid][0] in alive:
+                alive.add(pid)
+        while more := {pid for pid, (parent, _) in found.items() if parent in alive} - alive:
+            alive |= more
+        self.seen |= alive & found.keys()
+        return {pid: found[pid][1] for pid in alive if pid in found}
+
+    def workers(self) -> list[int]:
+        """The processes that train packs."""
+        return sorted(pid for pid, title in self.tree().items() if _trains(title))
+
+    def workers_left(self) -> list[int]:
+        """Workers of this run that live on, though their parents may not."""
+        found = _processes()
+        return [pid for pid in self.left() if pid in found and _trains(found[pid][1])]
+
+    def left(self) -> list[int]:
+        """Processes of this run that live on, whoever their parent is by now."""
+        return sorted(self.seen & _processes().keys())
+
+    def kill(self, *pids: int) -> None:
+        """As the kernel does when memory runs out, or a power cut: nobody is asked."""
+        for pid in pids:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    def end(self, timeout: float = 120) -> tuple[int, str, str]:
+        """Waits for the driver: exit code, standard output, standard error."""
+        out, err = self.process.communicate(timeout=timeout)
+        return self.process.returncode, out, err
+
+
+@contextmanager
+def running(space: Path, results: str | Path, *options: str, **environment: str) -> Iterator[Run]:
+    """A run of which nothing is left afterwards."""
+    run = Run(space, results, *options, **environment)
+    try:
+        yield run
+    finally:
+        run.tree()
+        run.kill(*run.left())
+        with suppress(subprocess.TimeoutExpired):
+            run.process.communicate(timeout=10)
+
+
+def wait_for(what: Callable[[], object], seconds: float = 90) -> None:
+    """Until `what` is true; AssertionError where that takes longer."""
+    deadline = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < deadline, f"waited {seconds:g} s in vain"
+        time.sleep(0.1)
+
+
+def checkpoints(results: Path) -> list[Path]:
+    """The sweep's checkpoints at this moment."""
+    return sorted((results / "faulty" / "checkpoints").glob("[!.]*.safetensors"))
+
+
+def done(space: Path, results: str | Path) -> int:
+    """How many of the sweep's trials are done."""
+    try:
+        _, found = load(space, results)
+    except UserError:
+        return 0
+    return 0 if found.empty else found["trial_id"].nunique()
+
+
+def _trains(title: str) -> bool:
+    return title.startswith("ray::") and "Trainable" in title
+
+
+def _processes() -> dict[int, tuple[int, str]]:
+    """Every living process by pid: its parent, its title."""
+    found = {}
+    for path in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError, ValueError):
+            status = (path / "stat").read_text().rpartition(")")[2].split()
+            title = (path / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
+            if status[0] not in "ZX":
+                found[int(path.name)] = (int(status[1]), title)
+    return found
