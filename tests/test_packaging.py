@@ -111,13 +111,16 @@ def test_from_the_wheel_a_space_is_planned(installed: Path, tmp_path: Path) -> N
     assert list(tmp_path.iterdir()) == []  # a plan starts nothing and leaves nothing
 
 
-def test_from_the_wheel_a_figure_is_drawn_by_its_own_script(installed: Path, tmp_path: Path) -> None:
+def test_from_the_wheel_figures_claims_and_the_reports_page_are_found(
+    installed: Path, tmp_path: Path
+) -> None:
     code = (
-        "from dfa_tune import load_sweep; from dfa_tune.analysis import figures;"
-        "print(figures._own('quickstart') is not None)"
+        "from dfa_tune.analysis import claims, extras, report;"
+        "print('figure' in extras.script('quickstart'), len(claims.load_claims()) >= 20,"
+        " (report.TEMPLATES / 'report.html.j2').is_file())"
     )
     ended = python("-c", code, path=installed, cwd=tmp_path)
-    assert ended.stdout.strip() == "True", ended.stderr
+    assert ended.stdout.split() == ["True"] * 3, ended.stderr
 
 
 def test_help_imports_nothing_heavy(tmp_path: Path) -> None:

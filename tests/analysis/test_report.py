@@ -1,0 +1,188 @@
+"""The report: what it holds, that nobody else's text becomes markup, and how a real browser shows it."""
+
+import base64
+import csv
+import io
+import json
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from dfa_tune.agenda import Agenda
+from dfa_tune.analysis import figures
+from dfa_tune.analysis.report import report, table
+from dfa_tune.errors import UserError
+from dfa_tune.problems.datasets import DIGITS_DIGEST
+from dfa_tune.results.store import Store
+from dfa_tune.sweep import load_sweep
+
+HOSTILE = "</title><script>alert(1)</script><img src=x onerror=alert(2)>\"'&"
+METADATA = {
+    "git_revision": HOSTILE,
+    "torch": "2.9.0",
+    "device": "cpu: a processor",
+    "start": "2026-01-02T03:04:05",
+}
+
+
+class Elements(HTMLParser):
+    """Every element with its attributes, in order, and the text outside of script and style."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self._inside = ""
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs) -> None:
+        self.elements.append((tag, dict(attrs)))
+        self._inside = tag
+
+    def handle_endtag(self, tag) -> None:
+        self._inside = ""
+
+    def handle_data(self, data) -> None:
+        if self._inside not in ("script", "style"):
+            self.text += data
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.elements if name == tag]
+
+
+@pytest.fixture
+def published(tmp_path, space, trained):
+    """published(title): the path of a space and of results in which it was run to its end."""
+
+    def publish(title: str = "A sweep") -> tuple[Path, Path]:
+        text = space.read_text().replace("BP and DFA on a space for tests", "%TITLE%")
+        space.write_text(text.replace("%TITLE%", json.dumps(title)))
+        agenda = Agenda(load_sweep(space), DIGITS_DIGEST)
+        rows = trained(agenda)
+        Store(tmp_path / "results", "tiny").publish("pack", rows, METADATA)
+        return space, tmp_path / "results"
+
+    return publish
+
+
+def test_nothing_that_a_stranger_wrote_becomes_markup(published) -> None:
+    space, results = published(HOSTILE)
+    page = Elements(report(results, spaces=[str(space)]))
+    assert len(page.all("script")) == 1  # our own
+    assert not [a for _, attributes in page.elements for a in attributes if a.startswith("on")]
+    assert {image["src"][:26] for image in page.all("img")} == {"data:image/svg+xml;base64,"}
+    assert page.text.count("<script>alert(1)</script>") >= 3  # title, provenance and settings show it
+
+
+def test_the_page_asks_the_network_for_nothing(published) -> None:
+    space, results = published()
+    page = Elements(report(results, spaces=[str(space)]))
+    used = [str(v) for _, a in page.elements for k, v in a.items() if k in ("src", "href", "srcset", "data")]
+    assert used
+    assert not [value for value in used if not value.startswith(("data:", "#"))]
+    policy = next(a["content"] for a in page.all("meta") if a.get("http-equiv"))
+    assert policy is not None
+    assert policy.startswith("default-src 'none'")
+    assert "unsafe-inline'; script" in policy  # styles alone
+    assert "script-src 'sha256-" in policy
+
+
+def test_a_section_has_its_tables_provenance_and_settings(published) -> None:
+    space, results = published()
+    page = report(results, spaces=[str(space)])
+    text = " ".join(Elements(page).text.split())
+    for words in (
+        "Final test accuracy",
+        "bp-sgd",
+        "0.873",
+        "at the range's edge",
+        "2.9.0",
+        "2026-01-02T03:04:05",
+    ):
+        assert words in text
+    assert "repetitions: 3" in text  # of the settings
+
+
+def test_tables_can_be_had_as_csv_with_all_their_digits_and_no_formulas() -> None:
+    made = table("t", [{"method": "=1+1", "mean": 1 / 3, "low": None, "edge": True}])
+    content = base64.b64decode(made.csv.partition(",")[2]).decode()
+    (row,) = csv.DictReader(io.StringIO(content))
+    assert row == {"method": "'=1+1", "mean": repr(1 / 3), "low": "", "edge": "True"}
+    assert [cell.text for cell in made.rows[0]] == ["=1+1", "0.333", "-", "yes"]
+
+
+def test_a_saved_figure_is_shown_while_it_fits_and_else_drawn_anew(published, monkeypatch) -> None:
+    space, results = published()
+    agenda = Agenda(load_sweep(space), DIGITS_DIGEST)
+    store = Store(results, "tiny")
+    figures.write(agenda, store.read(), store)
+    first = report(results, spaces=[str(space)])
+    drawn: list[str] = []
+    original = figures.draw
+    monkeypatch.setattr(figures, "draw", lambda *given: drawn.append("x") or original(*given))
+    assert report(results, spaces=[str(space)]) == first
+    assert not drawn
+    space.write_text(space.read_text().replace("A sweep", "Another title"))
+    report(results, spaces=[str(space)])
+    assert drawn == ["x"]
+
+
+def test_no_results_at_all_are_an_error_that_says_what_to_run(tmp_path) -> None:
+    with pytest.raises(UserError, match=r"no results of fig_3_1 in .*dfa-tune run"):
+        report(tmp_path, spaces=["fig_3_1"])
+
+
+@pytest.fixture
+def browser(tmp_path):
+    """browser(*options): runs a real headless Chromium, its profile in this test's folder."""
+    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if found is None:
+        pytest.skip("no Chromium on this machine; Debian: apt-get install chromium")
+
+    def run(*options: str) -> str:
+        flags = [
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--hide-scrollbars",
+            "--disable-dev-shm-usage",
+        ]
+        command = [found, *flags, f"--user-data-dir={tmp_path / 'profile'}", *options]
+        return subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
+
+    return run
+
+
+def test_a_browser_shows_it_on_a_desk_and_on_a_phone_and_sorts_its_tables(
+    published, browser, tmp_path
+) -> None:
+    space, results = published(HOSTILE)
+    page = report(results, spaces=[str(space)])
+    # The page's policy allows no second script: a copy without it, to press a heading and to measure
+    probe = """
+      const heading = document.querySelector("section:last-of-type table th:nth-child(5) button");
+      const order = () => [...heading.closest("table").tBodies[0].rows].map((r) => r.cells[0].textContent);
+      heading.click(); const up = order(); heading.click(); const down = order();
+      const image = document.querySelector("img");
+      document.body.dataset.found = JSON.stringify({up, down, width: image.naturalWidth,
+        overflow: document.documentElement.scrollWidth - innerWidth, name: heading.textContent});"""
+    open_page = re.sub(r"<meta http-equiv[^>]*>", "", page).replace(
+        "</body>", f"<script>{probe}</script></body>"
+    )
+    (tmp_path / "probe.html").write_text(open_page)
+    (tmp_path / "report.html").write_text(page)
+    for width in (1280, 390):
+        dom = browser(f"--window-size={width},2000", "--dump-dom", (tmp_path / "probe.html").as_uri())
+        found = json.loads(next(a for t, a in Elements(dom).elements if t == "body")["data-found"])
+        assert found["name"] == "mean accuracy"
+        assert (found["up"], found["down"]) == (["dfa-sgd", "bp-sgd"], ["bp-sgd", "dfa-sgd"])
+        assert found["width"] > 300  # the figure was decoded
+        assert found["overflow"] <= 0, f"at a width of {width} the page scrolls sideways"
+    shot = tmp_path / "shot.png"
+    browser("--window-size=1280,2000", f"--screenshot={shot}", (tmp_path / "report.html").as_uri())
+    assert shot.read_bytes().startswith(b"\x89PNG")
+    assert len(set(shot.read_bytes())) > 200  # not one colour
