@@ -120,6 +120,11 @@ def plan(
     method: Methods = None,
     pack: Pack = "auto",
     cpus_per_pack: Cpus = 1,
+    nodes: Annotated[int, typer.Option(min=1, help="Machines, each with the cores of this one.")] = 1,
+    gpus: Annotated[int, typer.Option(min=0, help="GPUs of all machines, a pack on each.")] = 0,
+    price: Annotated[
+        float | None, typer.Option(min=0, help="Of a machine for an hour, in any currency.")
+    ] = None,
 ) -> None:
     """Trials, packs, what is done already, an estimate of the time; starts nothing."""
     from dfa_tune.analysis.load import load
@@ -135,18 +140,31 @@ def plan(
     agenda, rows = load(sweep, results, data=data)
     ledger = Ledger(agenda, Store(results, sweep.name), rows)
     count, ready = ledger.count(), ledger.ready()
-    slots = max(1, available_cpus() // cpus_per_pack)
+    slots = gpus or nodes * max(1, available_cpus() // cpus_per_pack)
     unseen = count.remaining - len(ready)
-    guess = estimate(ready, unseen, rows)
+    guess = estimate(ready, unseen, rows, device="cuda" if gpus else "cpu")
     typer.echo(f"{sweep.name}: {sweep.title}")
     typer.echo(f"  methods     {', '.join(dict.fromkeys(m.name for m in sweep.methods))}")
     if sweep.axes:
         typer.echo(f"  axes        {', '.join(sweep.axes)}")
     typer.echo(f"  trials      {count.planned} planned, {count.done} done, {count.remaining} remaining")
     later = f", and {unseen} trials when learning rates are chosen" if unseen else ""
-    typer.echo(f"  packs       {len(make_packs(ready, size, slots))} ready, {slots} at once{later}")
+    typer.echo(
+        f"  packs       {len(make_packs(ready, size, slots, gpu=gpus > 0))} ready, {slots} at once{later}"
+    )
+    if guess is None:
+        typer.echo(
+            "  time        unknown: no trial of this space has been trained on a GPU yet; train a few there"
+        )
+        return
     how = "measured on this space's finished trials" if guess.measured else "rough, from the products' size"
-    typer.echo(f"  time        about {clock(guess.wall(slots))} on {slots * cpus_per_pack} cores ({how})")
+    seconds = guess.wall(slots, count.remaining)
+    where = f"{gpus} GPUs" if gpus else f"{slots * cpus_per_pack} cores"
+    typer.echo(f"  time        about {clock(seconds)} on {where} ({how})")
+    if nodes > 1 or gpus or price is not None:
+        hours = nodes * seconds / 3600
+        cost = f": {hours * price:.2f} at {price:g} an hour" if price is not None else ""
+        typer.echo(f"  cost        {hours:.2f} hours of a machine{cost}")
 
 
 @app.command()

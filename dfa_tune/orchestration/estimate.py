@@ -20,14 +20,16 @@ START_SECONDS = 16.0  # Ray and the first workers
 
 @dataclass(frozen=True)
 class Estimate:
-    """Seconds of one core for all that remains; `measured`: from finished trials of the same space."""
+    """Seconds of one slot for all that remains; `measured`: from finished trials of the same space."""
 
-    core_seconds: float
+    slot_seconds: float
     measured: bool
 
-    def wall(self, slots: int) -> float:
-        """Seconds from start to end with `slots` packs at once."""
-        return START_SECONDS + self.core_seconds / slots if self.core_seconds else 0.0
+    def wall(self, slots: int, trials: int) -> float:
+        """Seconds from start to end with `slots` packs of the `trials` at once, if there are so many."""
+        if not self.slot_seconds:
+            return 0.0
+        return START_SECONDS + self.slot_seconds / max(1, min(slots, trials))
 
 
 def work(trial: Trial) -> float:
@@ -41,10 +43,16 @@ def work(trial: Trial) -> float:
     return float(flops / FLOPS_A_SECOND + steps * epochs * SECONDS_A_STEP)
 
 
-def estimate(trials: list[Trial], unseen: int, rows: pd.DataFrame) -> Estimate:
-    """For `trials` and `unseen` more like them, whose learning rate is not chosen yet."""
+def estimate(trials: list[Trial], unseen: int, rows: pd.DataFrame, device: str = "cpu") -> Estimate | None:
+    """For `trials` and `unseen` more like them, whose learning rate is not chosen yet, on "cpu" or "cuda".
+
+    None where nothing is known: GPUs differ too much to guess what has not been measured.
+    """
+    rows = rows[rows["device"] == device]
     if not trials and not unseen:
         return Estimate(0.0, bool(len(rows)))
+    if device == "cuda" and rows.empty:
+        return None
     if not rows.empty:
         each = float(rows.groupby("trial_id")["seconds"].sum().mean())
         return Estimate(each * (len(trials) + unseen), True)

@@ -1,0 +1,65 @@
+"""What `dfa-tune plan` says of machines that are not here."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from dfa_tune.cli import app
+from dfa_tune.orchestration.estimate import START_SECONDS, estimate
+
+SPACE = ["plan", "quickstart", "--set", "training.epochs=2000"]
+
+
+def plan(*options: str, tmp_path: Path) -> str:
+    done = CliRunner().invoke(app, [*SPACE, "--results", str(tmp_path), *options])
+    assert done.exit_code == 0, done.output
+    return done.output
+
+
+def seconds(output: str) -> int:
+    """Of the line "time about 1:02:03"."""
+    found = re.search(r"time +about ([\d:]+)", output)
+    assert found is not None
+    parts = [int(part) for part in found[1].split(":")]
+    return sum(part * 60**place for place, part in enumerate(reversed(parts)))
+
+
+def test_twice_the_machines_take_half_the_time(tmp_path: Path) -> None:
+    one, two = (seconds(plan("--nodes", str(n), tmp_path=tmp_path)) for n in (1, 2))
+    assert two - START_SECONDS == pytest.approx((one - START_SECONDS) / 2, abs=2)
+
+
+def test_more_machines_than_trials_gain_nothing(tmp_path: Path) -> None:
+    many, more = (seconds(plan("--nodes", str(n), tmp_path=tmp_path)) for n in (1000, 2000))
+    assert many == more
+
+
+def test_a_price_for_an_hour_gives_the_cost(tmp_path: Path) -> None:
+    output = plan("--nodes", "3", "--price", "2", tmp_path=tmp_path)
+    found = re.search(r"cost +([\d.]+) hours of a machine: ([\d.]+) at 2 an hour", output)
+    assert found is not None
+    assert float(found[1]) == pytest.approx(3 * seconds(output) / 3600, abs=0.01)
+    assert float(found[2]) == pytest.approx(2 * float(found[1]), abs=0.02)
+
+
+def test_the_time_on_gpus_is_not_guessed(tmp_path: Path) -> None:
+    assert "unknown: no trial of this space" in plan("--nodes", "2", "--gpus", "8", tmp_path=tmp_path)
+
+
+def test_the_time_on_gpus_comes_from_trials_trained_on_gpus_alone() -> None:
+    rows = pd.DataFrame(
+        {"trial_id": ["a", "a", "b"], "device": ["cpu", "cpu", "cuda"], "seconds": [10.0, 10.0, 3.0]}
+    )
+    on_gpus = estimate([], 5, rows, device="cuda")
+    assert on_gpus is not None
+    assert on_gpus.measured
+    assert on_gpus.wall(slots=1, trials=5) == START_SECONDS + 5 * 3.0
+    assert on_gpus.wall(slots=50, trials=5) == START_SECONDS + 3.0
+    on_cores = estimate([], 5, rows)
+    assert on_cores is not None
+    assert on_cores.wall(slots=1, trials=5) == START_SECONDS + 5 * 20.0
