@@ -59,17 +59,19 @@ Styles = Mapping[str, Style]
 def styles(agenda: Agenda) -> dict[str, Style]:
     """A style for each method, in the space's order, so that a partial figure looks like the final one.
 
-    The line is the rule's. Where there are more methods than colours, methods that differ in the rule
-    alone share one.
+    The line is the rule's, or, where there is but one rule, the method's own. Where there are more methods
+    than colours, methods that differ in the rule alone share one.
     """
     methods = {cell.method.name: cell.method for cell in agenda.cells}
-    lines = dict(zip(dict.fromkeys(m.rule for m in methods.values()), _cycle(LINES), strict=False))
+    rules = {name: method.rule for name, method in methods.items()}
+    kinds = rules if len(set(rules.values())) > 1 else {name: name for name in rules}
+    lines = dict(zip(dict.fromkeys(kinds.values()), _cycle(LINES), strict=False))
     many = len(methods) > len(COLOURS)
     same = {name: (m.optimizer, m.feedback or DEFAULT_FEEDBACK) if many else m for name, m in methods.items()}
     colours = dict(zip(dict.fromkeys(same.values()), _cycle(COLOURS), strict=False))
     return {
-        name: Style(colours[same[name]], lines[method.rule], marker)
-        for (name, method), marker in zip(methods.items(), _cycle(MARKERS), strict=False)
+        name: Style(colours[same[name]], lines[kinds[name]], marker)
+        for name, marker in zip(methods, _cycle(MARKERS), strict=False)
     }
 
 

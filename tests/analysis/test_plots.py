@@ -119,3 +119,15 @@ def test_the_caption_says_how_many_repetitions_diverged(plan, trained, learning)
     assert "Diverged repetitions (2)" in plots.caption(agenda, rows)
     rows = trained(agenda, lambda t, epoch: None if t.learning_rate == 1.0 else learning(t, epoch))
     assert "iverged" not in plots.caption(agenda, rows)  # tuning alone met a divergence
+
+
+def test_methods_of_one_rule_differ_in_their_lines_and_rules_differ_before_optimizers_do(plan) -> None:
+    one = plots.styles(plan("methods=[{rule: dfa, optimizer: [sgd, adam]}]", "learning_rates.adam=0.1"))
+    assert len({str(style.linestyle) for style in one.values()}) == 2
+    rates = "learning_rates={sgd: 1, adagrad: 1, adadelta: 1, rmsprop: 1, adam: 1}"
+    many = plots.styles(
+        plan("methods=[{rule: [bp, dfa], optimizer: [sgd, adagrad, adadelta, rmsprop, adam]}]", rates)
+    )
+    assert many["bp-adam"].color == many["dfa-adam"].color
+    assert many["bp-adam"].linestyle == many["bp-sgd"].linestyle != many["dfa-adam"].linestyle
+    assert len({(style.color, str(style.linestyle)) for style in many.values()}) == 10
