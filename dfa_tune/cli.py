@@ -322,7 +322,7 @@ def _show_results(sweep: Sweep, results: str, data: Path | None, *, redraw: bool
     if redraw or not all(Path(path).exists() for path in figures):
         from dfa_tune.analysis.figures import write
 
-        figures = write(agenda, rows, store, data)
+        figures = write(agenda, rows, store, data)[:2]  # the rates that were tried come after
     for path in figures:
         typer.echo(f"figure   {path}")
     typer.echo(f"results  {store.path('epochs')}")

@@ -1,0 +1,117 @@
+"""Fills the numbers into docs/RESULTS.md and README.md, so that nobody types any.
+
+python analysis/results_tables.py docs/RESULTS.md README.md --results docs/results
+
+Between `<!-- begin: WHAT -->` and `<!-- end -->` everything is replaced. WHAT is `claims` (the table),
+`verdicts` (how many hold), `summary SPACE` (rates and final accuracies), `figure SPACE` or `provenance`.
+"""
+
+import argparse
+import os
+import re
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from dfa_tune.analysis import tables
+from dfa_tune.analysis.load import load
+from dfa_tune.analysis.verify import shown, summary, verify
+from dfa_tune.results.origins import origins
+from dfa_tune.results.store import Store
+from dfa_tune.sweep import space_names
+
+BLOCK = re.compile(r"(<!-- begin: (\w+) ?(\S*) -->\n).*?(<!-- end -->)", re.DOTALL)
+NOT_RUN = "Not run yet.\n"
+
+
+def fill(text: str, results: Path, folder: Path) -> str:
+    """`text` with every block filled from `results`; links are relative to `folder`."""
+    makers: dict[str, Callable[[str], str]] = {
+        "claims": lambda _: claims(results),
+        "verdicts": lambda _: summary(judged(results)) + "\n",
+        "summary": lambda space: accuracies(results, space),
+        "figure": lambda space: figure(results, space, folder),
+        "provenance": lambda _: provenance(results),
+    }
+    return BLOCK.sub(lambda found: found[1] + makers[found[2]](found[3]) + found[4], text)
+
+
+@cache
+def judged(results: Path) -> list[Any]:
+    """Every claim with its verdict."""
+    return verify(results)
+
+
+def claims(results: Path) -> str:
+    """Every claim: expected, measured with its interval, n and verdict."""
+    rows = []
+    for one in judged(results):
+        part = f" ({one.part})" if one.part else ""
+        interval = "" if one.low is None else f" ({shown(one.low)} to {shown(one.high)})"
+        rows.append(
+            [
+                f"{one.claim.claim}{part}<br><sub>{one.claim.source}</sub>",
+                one.claim.expected,
+                shown(one.measured) + interval,
+                str(one.n or "-"),
+                f"**{one.verdict}**",
+            ]
+        )
+    return markdown(["claim", "expected", "measured", "n", "verdict"], rows)
+
+
+def accuracies(results: Path, space: str) -> str:
+    """Each method's rate (* at the edge of its range) and final test accuracy."""
+    agenda, rows = load(space, results)
+    axes = ["problem.n" if name == "n" else name for name in tables.axis_names(agenda)]
+    edges = {
+        tuple(row[k] for k in ("method", *axes)): row["at_edge"] for row in tables.best_table(agenda, rows)
+    }
+    found = tables.summary_table(agenda, rows)
+    if not found:
+        return NOT_RUN
+    lines = []
+    for row in found:
+        place = tuple(row[key] for key in ("method", *axes))
+        interval = "-" if row["low"] is None else f"{row['low']:.3f} to {row['high']:.3f}"
+        rate = f"{row['learning_rate']:.3g}{'*' if edges.get(place) else ''}"
+        lines.append([*map(str, place), rate, str(row["n"]), shown(row["mean"]), interval])
+    return markdown(["method", *axes, "rate", "n", "final test accuracy", "95% interval"], lines)
+
+
+def figure(results: Path, space: str, folder: Path) -> str:
+    """The image, where it has been drawn."""
+    path = results / space / "figures" / f"{space}.png"
+    if not path.is_file():
+        return NOT_RUN
+    return f"![Figure {space}]({Path(os.path.relpath(path, folder)).as_posix()})\n"
+
+
+def provenance(results: Path) -> str:
+    """The machines and versions that the results come from, and when."""
+    lines = []
+    for space in space_names():
+        for origin in origins(Store(results, space)):
+            about = origin.values
+            dirty = ", changed" if about["git_dirty"] == "true" else ""
+            when = f"{origin.start[:16]} to {origin.end[:16]} UTC"
+            versions = f"Python {about['python']}, torch {about['torch']}"
+            lines.append([space, when, about["device"], versions, f"{about['git_revision'][:12]}{dirty}"])
+    return markdown(["space", "when", "device", "versions", "revision"], lines) if lines else NOT_RUN
+
+
+def markdown(columns: list[str], rows: list[list[str]]) -> str:
+    """A table in Markdown."""
+    cells = [[cell.replace("|", r"\|") for cell in row] for row in rows]
+    lines = [columns, ["---"] * len(columns), *cells]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description="Fills tables into Markdown files.")
+    parser.add_argument("files", nargs="+", type=Path)
+    parser.add_argument("--results", type=Path, default=Path("docs/results"))
+    given = parser.parse_args()
+    for file in given.files:
+        file.write_text(fill(file.read_text(), given.results, file.parent))

@@ -1,0 +1,38 @@
+"""The generated parts of the documents: filled from results, and nothing else touched."""
+
+import runpy
+
+import pytest
+
+from dfa_tune.agenda import Agenda
+from dfa_tune.bundled import bundled
+from dfa_tune.problems.datasets import DIGITS_DIGEST
+from dfa_tune.results.store import Store
+from dfa_tune.sweep import load_sweep
+
+TEXT = (
+    "Before.\n<!-- begin: summary {space} -->\nold\n<!-- end -->\n"
+    "After.\n<!-- begin: verdicts -->\n<!-- end -->\n"
+)
+
+
+@pytest.fixture
+def fill():
+    return runpy.run_path(str(bundled("analysis") / "results_tables.py"))["fill"]
+
+
+def test_a_block_is_filled_from_the_results_and_the_text_around_it_stays(
+    fill, space, trained, tmp_path
+) -> None:
+    agenda = Agenda(load_sweep(space), DIGITS_DIGEST)
+    Store(tmp_path, "tiny").publish("pack", trained(agenda), {})
+    filled = fill(TEXT.format(space=space), tmp_path, tmp_path)
+    assert filled.startswith("Before.\n<!-- begin")
+    assert "old" not in filled
+    assert "| bp-sgd | 0.1 | 3 | 0.873 | 0.859 to 0.888 |" in filled
+    assert "claims" in filled.partition("After.")[2]
+    assert fill(filled, tmp_path, tmp_path) == filled
+
+
+def test_what_was_not_run_says_so(fill, tmp_path) -> None:
+    assert "Not run yet." in fill(TEXT.format(space="fig_3_1"), tmp_path, tmp_path)
