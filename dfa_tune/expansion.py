@@ -86,9 +86,11 @@ def methods(space: Space, source: Source) -> dict[Method, Tried]:
 
 def _product(entry: Entry, path: tuple[str | int, ...], source: Source) -> Iterable[Method]:
     for registry, key in ((RULES, "rule"), (OPTIMIZERS, "optimizer"), (FEEDBACK, "feedback")):
-        for name in getattr(entry, key):
+        for name in dict.fromkeys(getattr(entry, key)):
             _known(registry, name, (*path, key), source)
-    for rule, optimizer, feedback in itertools.product(entry.rule, entry.optimizer, entry.feedback):
+    # Each name once: lists of thousands of equal ones would multiply to more than anyone waits for
+    lists = (dict.fromkeys(names) for names in (entry.rule, entry.optimizer, entry.feedback))
+    for rule, optimizer, feedback in itertools.product(*lists):
         uses = RULES[rule].uses_feedback
         yield Method(rule=rule, optimizer=optimizer, feedback=feedback if uses else None)
 

@@ -135,7 +135,10 @@ class Store:
         for name, keys in self._files(schema.KEYS).tables.items():
             if trial_id in reading.complete_trials([keys]):
                 path = f"{self.epochs}/{name}"
-                table = reading.joined([whole := reading.read_file(self.place, path)])
+                try:
+                    table = reading.joined([whole := reading.read_file(self.place, path)])
+                except (DamagedFileError, FileNotFoundError):
+                    continue  # in columns that tell nothing of completeness, or merged meanwhile
                 rows = table.filter(pc.equal(table["trial_id"], trial_id)).to_pandas()
                 metadata = (whole.schema.metadata or {}).items()
                 described = {key.decode(): value.decode() for key, value in metadata if key != b"pandas"}

@@ -42,14 +42,14 @@ def write_space(folder: Path, epochs: int) -> Path:
 
 
 def rows(space: Path, results: str | Path) -> pd.DataFrame:
-    """The rows that the space has, without what depends on the clock, as every reader gets them."""
+    """The rows of the space, without what depends on the clock, as every reader gets them."""
     _, found = load(space, results)
     if found.empty:
         return found
     return found.drop(columns="seconds").sort_values(["trial_id", "epoch"]).reset_index(drop=True)
 
 
-def train_alone(space: Path, results: Path) -> pd.DataFrame:
+def train_alone(space: Path, results: str | Path) -> pd.DataFrame:
     """The same rows without Ray: every trial alone, the last one first, in this process."""
     from dfa_tune.orchestration.runner import TRAINER
     from dfa_tune.orchestration.work import PackWork
