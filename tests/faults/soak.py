@@ -27,7 +27,8 @@ from sweeps import TRIALS, Run, checkpoints, rows, running, train_alone, wait_fo
 
 KINDS = {"worker": 0.76, "driver": 0.1, "ray": 0.04, "everything": 0.1}
 PROMISED = 60.0  # seconds of each worker's work that a kill may cost
-PAUSE = (1.0, 12.0)  # seconds of training between two kills
+PAUSE = (0.0, 6.0)  # seconds between two kills, after the first had its effect
+PROGRESS = 0.7  # the share of kills that wait for something to be written since the last one
 
 
 @dataclass
@@ -70,23 +71,31 @@ class Soak:
 
     def _until_killed(self, run: Run, left: int) -> tuple[int, str, str] | None:
         """Kills workers while the driver lives; None once it was killed too, else what it ended with."""
-        deadline = time.monotonic() + self.rng.uniform(*PAUSE)
+        deadline, waits, before = self._next()
         seen: dict[int, float] = {}  # of each worker, when it was first there
         while run.process.poll() is None:
             self._watch()
             workers = run.workers()
             seen = {pid: seen.get(pid, time.time()) for pid in workers}
-            if not workers or left <= 0:
-                deadline = max(deadline, time.monotonic() + 1)
+            if not workers or left <= 0 or (waits and self._written() == before):
+                deadline = max(deadline, time.monotonic() + self.rng.uniform(*PAUSE) / 3)
             elif time.monotonic() >= deadline:
                 kind = self.rng.choices(list(KINDS), list(KINDS.values()))[0]
                 self._kill(run, kind, seen)
                 left -= 1
                 if kind in ("driver", "everything"):
                     return None
-                deadline = time.monotonic() + self.rng.uniform(*PAUSE)
+                deadline, waits, before = self._next()
             time.sleep(0.2)
         return run.end()
+
+    def _next(self) -> tuple[float, bool, dict[str, int]]:
+        """When the next kill is due at the earliest, and whether something has to be written before it."""
+        return time.monotonic() + self.rng.uniform(*PAUSE), self.rng.random() < PROGRESS, self._written()
+
+    def _written(self) -> dict[str, int]:
+        paths = [*self._files(), *checkpoints(self.results)]
+        return {path.name: path.stat().st_mtime_ns for path in paths if path.exists()}
 
     def _kill(self, run: Run, kind: str, workers: dict[int, float]) -> None:
         ages = self._ages(min(workers.values()))

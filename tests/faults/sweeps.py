@@ -90,14 +90,9 @@ class Run:
     def tree(self) -> dict[int, str]:
         """The living processes that descend from the driver, by pid: their titles; those of Ray with them."""
         found = _processes()
-        alive = {self.process.pid}
-        for pid in sorted(found):  # parents usually come first; repeated below where they do not
-            if found[pid][0] in alive:
-                alive.add(pid)
-        while more := {pid for pid, (parent, _) in found.items() if parent in alive} - alive:
-            alive |= more
-        self.seen |= alive & found.keys()
-        return {pid: found[pid][1] for pid in alive if pid in found}
+        alive = {self.process.pid, *descendants(self.process.pid)} & found.keys()
+        self.seen |= alive
+        return {pid: found[pid][1] for pid in alive}
 
     def workers(self) -> list[int]:
         """The processes that train packs."""
@@ -157,6 +152,14 @@ def done(space: Path, results: str | Path) -> int:
     except UserError:
         return 0
     return 0 if found.empty else found["trial_id"].nunique()
+
+
+def descendants(pid: int) -> set[int]:
+    """The living processes that `pid` started, and those that they did."""
+    found, alive = _processes(), {pid}
+    while more := {child for child, (parent, _) in found.items() if parent in alive} - alive:
+        alive |= more
+    return alive - {pid}
 
 
 def _trains(title: str) -> bool:

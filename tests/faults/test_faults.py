@@ -1,0 +1,281 @@
+"""A sweep that is really killed, starved and robbed of its disk; see also soak.py beside this file.
+
+The ordinary tests here share few starts of Ray. The others:
+
+    uv run pytest -m slow tests/faults
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from sweeps import (
+    TRIALS,
+    checkpoints,
+    done,
+    rows,
+    running,
+    train_alone,
+    wait_for,
+    write_space,
+)
+from typer.testing import CliRunner
+
+from dfa_tune.cli import app
+from dfa_tune.results import Store
+
+EPOCHS = 120
+MOUNT = [shutil.which("mount") or "mount"]
+
+
+@pytest.fixture(scope="module")
+def expected(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
+    """The rows of the undisturbed sweep: each trial alone, the last one first, without Ray."""
+    folder = tmp_path_factory.mktemp("alone")
+    return train_alone(write_space(folder, EPOCHS), folder / "results")
+
+
+def assert_whole(space: Path, results: Path, expected: pd.DataFrame) -> None:
+    """Every row once, bit for bit, and nothing left over."""
+    raw = pd.read_parquet(results / "faulty" / "epochs")
+    assert not raw.duplicated(["trial_id", "epoch"]).any()
+    pd.testing.assert_frame_equal(rows(space, results), expected, check_exact=True)
+    assert checkpoints(results) == []
+    assert not (results / "faulty" / "damaged").exists()
+
+
+@pytest.mark.timeout(600)
+def test_a_sweep_survives_the_death_of_a_worker_of_its_driver_and_of_everything(
+    tmp_path: Path, expected: pd.DataFrame
+) -> None:
+    space = write_space(tmp_path / "a folder", EPOCHS)
+    link = tmp_path / "linked"
+    link.symlink_to(tmp_path / "a folder", target_is_directory=True)
+    results = link / "results"
+    with running(space, results, "--pack", "2") as run:
+        wait_for(lambda: checkpoints(results), 240)
+        run.kill(run.workers()[0])  # the sweep goes on with another
+        wait_for(lambda: done(space, results) >= 2, 240)
+        run.kill(run.process.pid)
+        wait_for(lambda: not run.workers_left(), 30)
+    published = {path: path.stat().st_mtime_ns for path in (results / "faulty" / "epochs").glob("*.parquet")}
+    with running(space, results, "--pack", "7") as run:
+        wait_for(run.workers, 240)
+        time.sleep(2)
+        run.kill(*run.tree())
+    with running(space, results) as run:
+        code, out, err = run.end(400)
+    assert code == 0, err
+    assert "Traceback" not in out + err
+    assert published  # and not trained again:
+    assert (
+        published.items()
+        <= {
+            path: path.stat().st_mtime_ns for path in (results / "faulty" / "epochs").glob("*.parquet")
+        }.items()
+    )
+    assert_whole(space, results, expected)
+
+
+STARVING = """
+import os
+import signal
+
+import torch
+
+from dfa_tune.orchestration.work import start_training
+
+MOST = 1
+
+
+def start(pack, data, threads):
+    # As a GPU does that has room for one trial at a time; one trial is killed as the kernel kills
+    if len(pack.trials) == 1 and pack.trials[0].method.name == "dfa-rmsprop" and pack.trials[0].seed == 0:
+        if pack.trials[0].learning_rate == 0.0003:
+            os.kill(os.getpid(), signal.SIGKILL)
+    if any(t.method.optimizer == "nesterov" for t in pack.trials):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 1.00 GiB.")
+    if len(pack.trials) > MOST:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.")
+    return start_training(pack, data, threads)
+"""
+
+
+@pytest.mark.timeout(600)
+def test_packs_that_do_not_fit_are_split_and_a_trial_that_cannot_be_trained_fails_by_name(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "starving.py").write_text(STARVING)
+    space = write_space(tmp_path, epochs=3)
+    code = (
+        "import json, sys; from dfa_tune.orchestration.runner import Resources, run_sweep\n"
+        f"o = run_sweep({str(space)!r}, {str(tmp_path / 'results')!r}, trainer='starving:start',"
+        " resources=Resources(pack=3))\n"
+        "print(json.dumps({'failed': o.failed, 'done': o.count.done}))"
+    )
+    process = subprocess.run(
+        [shutil.which("python") or "python", "-c", code],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])},
+        capture_output=True,
+        text=True,
+        timeout=580,
+        check=False,
+    )
+    assert process.returncode == 0, process.stderr
+    import json
+
+    outcome = json.loads(process.stdout.strip().splitlines()[-1])
+    # bp is whole; dfa has the two rates that could be trained; of nesterov nothing fits
+    assert outcome["done"] == 3 + 2 + 2
+    causes = sorted(outcome["failed"].values())
+    assert len(causes) == 3
+    assert [cause for cause in causes if "CUDA out of memory" in cause] == causes[-2:] or sum(
+        "out of memory" in cause for cause in causes
+    ) == 2
+    status = CliRunner().invoke(app, ["status", str(space), "--results", str(tmp_path / "results")])
+    assert "3 failed" in status.stdout
+    for trial in outcome["failed"]:
+        assert f"failed: {trial}" in status.stdout
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of a megabyte."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = subprocess.run(
+        [*MOUNT, "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip(f"no tmpfs can be mounted here: {mounted.stderr.decode().strip()}")
+    yield folder
+    subprocess.run([shutil.which("umount") or "umount", "-l", str(folder)], check=True)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("fault", ["full", "read-only"])
+def test_a_disk_that_fails_in_mid_run_is_named_and_the_run_resumes(
+    small_disk: Path, tmp_path: Path, expected: pd.DataFrame, fault: str
+) -> None:
+    space, results = write_space(tmp_path, EPOCHS), small_disk / "results"
+    with running(space, results, "--pack", "1") as run:
+        wait_for(lambda: done(space, results) >= 1, 240)
+        if fault == "full":
+            _fill(small_disk)
+        else:
+            subprocess.run([*MOUNT, "-o", "remount,ro", str(small_disk)], check=True)
+        code, out, err = run.end(240)
+    assert code == 2
+    assert ("No space left" if fault == "full" else "Read-only file system") in err
+    assert str(results) in err
+    assert "Traceback" not in out + err
+    readable = rows(space, results)
+    assert not readable.empty
+    if fault == "full":
+        (small_disk / "filler").unlink()
+        subprocess.run([*MOUNT, "-o", "remount,size=64m", str(small_disk)], check=True)
+    else:
+        subprocess.run([*MOUNT, "-o", "remount,rw,size=64m", str(small_disk)], check=True)
+    with running(space, results) as run:
+        code, _, err = run.end(400)
+    assert code == 0, err
+    assert_whole(space, results, expected)
+
+
+def _fill(disk: Path) -> None:
+    with (disk / "filler").open("wb") as file:
+        try:
+            while True:
+                file.write(bytes(4096))
+                file.flush()
+        except OSError:
+            pass
+
+
+def test_a_full_disk_is_told_and_leaves_no_torn_file(small_disk: Path) -> None:
+    from dfa_tune.errors import UserError
+
+    store = Store(small_disk / "results", "faulty")
+    store.check_writable()
+    row = {"trial_id": "a", "stage": "tune", "method": "m", "epochs": 1, "epoch": 1, "diverged": False}
+    store.publish("one", [row], {})
+    _fill(small_disk)
+    with pytest.raises(UserError, match=r"two\.parquet cannot be written: No space left"):
+        store.publish("two", [row | {"trial_id": "b"}], {"padding": "x" * 20_000})
+    assert store.done() == {"a"}
+    assert [path.name for path in Path(store.path("epochs")).iterdir()] == ["one.parquet"]
+    (small_disk / "filler").unlink()
+    subprocess.run([*MOUNT, "-o", "remount,ro", str(small_disk)], check=True)
+    for change in (
+        lambda: store.publish("two", [row], {}),
+        lambda: store.place.remove("faulty/epochs/one.parquet"),
+    ):
+        with pytest.raises(UserError, match="Read-only file system"):
+            change()
+    assert store.done() == {"a"}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_two_runs_at_once_share_the_work(tmp_path: Path, expected: pd.DataFrame) -> None:
+    space, results = write_space(tmp_path, EPOCHS), tmp_path / "results"
+    with running(space, results, "--pack", "1") as first, running(space, results, "--pack", "2") as second:
+        ends = [run.end(600) for run in (first, second)]
+    assert [code for code, _, _ in ends] == [0, 0], ends
+    assert_whole(space, results, expected)
+    assert done(space, results) == TRIALS
+
+
+NODES = """
+import os, signal, sys, time
+os.environ["RAY_AUTH_MODE"] = "token"
+os.environ["RAY_AUTH_TOKEN"] = "a" * 64
+os.environ["RAY_ENABLE_UV_RUN_RUNTIME_ENV"] = "0"
+from ray.cluster_utils import Cluster
+cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+second = cluster.add_node(num_cpus=1)
+print(cluster.address, second.all_processes["raylet"][0].process.pid, flush=True)
+sys.stdin.readline()
+cluster.shutdown()
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_sweep_ends_complete_on_one_node_when_the_other_is_killed(
+    tmp_path: Path, expected: pd.DataFrame
+) -> None:
+    import sys
+
+    space, results = write_space(tmp_path, EPOCHS), tmp_path / "results"
+    cluster = subprocess.Popen(
+        [sys.executable, "-c", NODES], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert cluster.stdout is not None
+        address, raylet = cluster.stdout.readline().split()
+        token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "a" * 64}
+        with running(space, results, "--address", address, "--pack", "1", **token) as run:
+            wait_for(lambda: done(space, results) >= 1, 400)
+            _kill_tree(int(raylet))
+            code, _, err = run.end(600)
+        assert code == 0, err
+        assert_whole(space, results, expected)
+    finally:
+        cluster.communicate("\\n", timeout=60)
+
+
+def _kill_tree(pid: int) -> None:
+    """The node's raylet and its workers, as when its machine loses power."""
+    from sweeps import descendants
+
+    for victim in (pid, *descendants(pid)):
+        os.kill(victim, 9)
