@@ -211,6 +211,23 @@ class Store:
                 pass  # another run was faster
         return moved
 
+    def drop_copies(self) -> list[str]:
+        """Remove files whose trials are all complete in others: a `compact` that was killed leaves such files.
+
+        Readers drop such rows in any case; this is for readers that are not ours. Returns the names. Of two
+        files the larger stays, of equal ones the first by name, so that two runs at once choose alike.
+        """
+        tables = self._files(schema.KEYS).tables
+        kept: set[str] = set()
+        copies = []
+        for name in sorted(tables, key=lambda name: (-len(tables[name]), name)):
+            complete = reading.complete_trials([tables[name]])
+            if complete == set(tables[name]["trial_id"].to_pylist()) and complete <= kept:
+                self.place.remove(f"{self.epochs}/{name}")
+                copies.append(name)
+            kept |= complete
+        return copies
+
     def compact(self) -> int:
         """Merge the files into few, without what is there twice; returns how many files that removed.
 

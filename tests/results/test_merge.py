@@ -146,6 +146,30 @@ def test_compact_killed_at_any_moment_loses_nothing_and_goes_on_later(
     assert len(pd.read_parquet(epochs)) == len(before)
 
 
+def test_what_a_killed_compact_left_twice_is_dropped_by_the_next_run(store, epochs, rows, monkeypatch):
+    for index in range(4):
+        store.publish(f"{index}", rows(f"{index}"), {})
+    before = store.read()
+    with monkeypatch.context() as patch:
+        patch.setattr(store.place, "remove", lambda path: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            store.compact()
+    assert len(pd.read_parquet(epochs)) == 2 * len(before)
+    assert store.drop_copies() == ["0.parquet", "1.parquet", "2.parquet", "3.parquet"]
+    assert len(pd.read_parquet(epochs)) == len(before)
+    pd.testing.assert_frame_equal(store.read(), before)
+    assert store.drop_copies() == []
+
+
+def test_a_file_with_a_trial_of_its_own_is_no_copy(store, epochs, rows):
+    store.publish("1", rows("a") + rows("b"), {})
+    store.publish("2", rows("b") + rows("c"), {})
+    store.publish("3", rows("a")[:2], {})  # an unfinished trial is kept for whoever wrote it
+    assert store.drop_copies() == []
+    store.publish("4", rows("c"), {})
+    assert store.drop_copies() == ["4.parquet"]
+
+
 def test_two_compactions_at_once_lose_nothing(store, epochs, rows, monkeypatch):
     for index in range(3):
         store.publish(f"{index}", rows(f"{index}"), {})
