@@ -14,7 +14,8 @@ from dfa_tune.registry import OPTIMIZERS, RULES
 from dfa_tune.trial import Trial
 
 WORKER_BYTES = 800 * 2**20  # of a process that has torch and Ray imported, before any pack
-TESTED_AT_ONCE = 1024  # tuples, at most: a test's activations are a worker's largest batch
+TESTED_AT_ONCE = 256  # tuples, at most
+MEASURED = 6  # tensors as large as the weights while alignments are measured: gradients, steps, products
 ACTIVATIONS = 6  # tensors (B, H) of a step that live at once: preactivations, slopes, deltas, products
 SMALL_GPU_BYTES = 8 * 2**30  # where the driver cannot ask; a pack that is too large is split
 IMAGE_SIDE = {"digits": 8}  # of the others 28
@@ -28,8 +29,8 @@ def member_bytes(trial: Trial) -> int:
     widths = [inputs(trial.problem), *trial.network.hidden]
     weights = sum(above * below for above, below in pairwise(widths))
     tensors = 1
-    if rule.trains_hidden:  # the gradient, the optimizer's state, and what its step needs
-        tensors += 1 + optimizer.slots + getattr(optimizer, "scratches", 0)
+    if rule.trains_hidden:  # and the gradient, the optimizer's state, and what its step needs
+        tensors += MEASURED + 1 + optimizer.slots + optimizer.scratches
     if rule.gate is not None:
         tensors += 1
     batch = max(int(trial.training.batch_size), min(TESTED_AT_ONCE, trial.problem.test_samples))

@@ -1,0 +1,84 @@
+"""Target 2's other half: bfloat16 products against float32 over ten paired seeds.
+
+    uv run python -m benchmarks accuracy --data DIR         # MNIST; without --data the embedded digits
+
+Each pair has the same data, initial weights and feedback. Of the mean test accuracy of the last ten epochs
+the 95% interval of the paired difference (Student's t) must lie inside +-0.01.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from scipy import stats
+
+from benchmarks.figures import Figure
+from benchmarks.options import Options
+from dfa_tune.learning.settings import Network, Training
+from dfa_tune.learning.training import Member, PackTraining
+from dfa_tune.problems.kinds.parity import Problem, Settings
+from dfa_tune.registry import RULES
+
+SEEDS, EPOCHS, WINDOW = 10, 20, 10
+CASES = (("bp", "sgd", 0.1), ("dfa", "rmsprop", 3e-4))
+LIMIT = 0.01
+
+
+def measure(options: Options) -> list[Figure]:
+    """The largest distance of the interval from zero, for each case."""
+    torch.set_num_threads(options.threads)
+    if options.data is None:
+        samples = 5_000 if options.quick else 30_000
+        settings = Settings(dataset="digits", k=options.k, train_samples=samples, test_samples=2_000)
+        width = 128
+    else:
+        settings = Settings(
+            dataset="mnist", k=options.k, train_samples=options.samples, test_samples=options.tests
+        )
+        width = options.width
+    problem = Problem(settings, options.data)
+    return [_case(problem, width, options, *case) for case in CASES]
+
+
+def _case(problem: Problem, width: int, options: Options, rule: str, optimizer: str, rate: float) -> Figure:
+    single, half = (
+        _accuracies(problem, width, options, rule, optimizer, rate, bfloat16=bfloat16)
+        for bfloat16 in (False, True)
+    )
+    difference = half - single
+    mean = float(difference.mean())
+    reach = float(stats.t.ppf(0.975, len(difference) - 1) * stats.sem(difference))
+    return Figure(
+        group="2 bfloat16",
+        name=f"{rule} {optimizer} {problem.settings.dataset}: accuracy, bfloat16 less float32, 95% within +-",
+        value=max(abs(mean - reach), abs(mean + reach)),
+        unit="",
+        target=(LIMIT, LIMIT),
+        low=mean - reach,
+        high=mean + reach,
+        repeats=len(difference),
+        measured={"float32": float(single.mean()), "bfloat16": float(half.mean()), "difference": mean},
+        note="measured: accuracies",
+    )
+
+
+def _accuracies(
+    problem: Problem, width: int, options: Options, rule: str, optimizer: str, rate: float, *, bfloat16: bool
+) -> np.ndarray:
+    """The mean of the last epochs' test accuracy, (SEEDS,)."""
+    epochs = 4 if options.quick else EPOCHS
+    training = Training(
+        epochs=epochs,
+        batch_size=options.batch,
+        weight_decay=1e-4,
+        precision="bfloat16" if bfloat16 else "float32",
+    )
+    feedback = "uniform" if RULES[rule].uses_feedback else None
+    members = [Member(rate, seed, feedback) for seed in range(1, 1 + (3 if options.quick else SEEDS))]
+    pack = PackTraining(problem, Network(hidden=(width,)), training, rule, optimizer, members)
+    found = np.zeros((epochs, len(members)))
+    while not pack.finished:
+        for row in pack.run_epoch():
+            found[row["epoch"] - 1, row["member"]] = row["test_accuracy"]
+    mean: np.ndarray = found[-min(WINDOW, epochs) :].mean(axis=0)
+    return mean

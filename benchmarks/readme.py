@@ -1,0 +1,56 @@
+"""The README's table of figures, from the JSON that `python -m benchmarks --json` wrote.
+
+    uv run python -m benchmarks.readme            # benchmarks/results.json -> README.md
+    uv run python -m benchmarks.readme --check    # exits 1 if README.md is not as it would be written
+
+It stands between two comments, and nothing else of the README is touched.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS, README = ROOT / "benchmarks" / "results.json", ROOT / "README.md"
+BEGIN, END = "<!-- benchmarks: written by benchmarks/readme.py -->", "<!-- end of benchmarks -->"
+
+
+def table(figures: list[dict[str, Any]]) -> str:
+    """Markdown: the figures that have a target, with the machines they were measured on."""
+    machines: dict[str, None] = {}
+    lines = ["| figure | measured | at least reach | wanted |", "|---|---|---|---|"]
+    for one in sorted(figures, key=lambda figure: str(figure["group"])):
+        if one["quick"]:
+            raise SystemExit(f"{one['name']}: measured with --quick; measure it in full first")
+        if one["target"] is None:
+            continue
+        machines[
+            f"{one['machine']['cpu']}, {one['machine']['cores']} cores, torch {one['machine']['torch']}"
+        ] = None
+        sign = ">=" if one["at_least"] else "<="
+        limits = [f"{sign} {limit:g} {one['unit']}".strip() for limit in one["target"]]
+        value = f"{one['value']:.3g} {one['unit']}".strip()
+        missed = " (missed)" if one["verdict"] == "missed" else ""
+        lines.append(f"| {one['name']} | {value}{missed} | {limits[0]} | {limits[1]} |")
+    return "\n".join([f"Measured on {'; '.join(machines)}:", "", *lines])
+
+
+def main() -> None:
+    """Write the README, or check it."""
+    before = README.read_text()
+    if BEGIN not in before or END not in before:
+        raise SystemExit(f"{README.name} lacks the lines {BEGIN!r} and {END!r}")
+    head, rest = before.split(BEGIN, 1)
+    tail = rest.split(END, 1)[1]
+    figures = json.loads(RESULTS.read_text())["figures"]
+    after = f"{head}{BEGIN}\n\n{table(figures)}\n\n{END}{tail}"
+    if "--check" in sys.argv[1:]:
+        raise SystemExit(int(after != before))
+    README.write_text(after)
+
+
+if __name__ == "__main__":
+    main()
