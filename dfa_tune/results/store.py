@@ -212,7 +212,7 @@ class Store:
         return moved
 
     def drop_copies(self) -> list[str]:
-        """Remove files whose trials are all complete in others: a `compact` that was killed leaves such files.
+        """Remove files whose trials are all complete in others, as a `compact` that was killed leaves them.
 
         Readers drop such rows in any case; this is for readers that are not ours. Returns the names. Of two
         files the larger stays, of equal ones the first by name, so that two runs at once choose alike.

@@ -68,17 +68,19 @@ def train_alone(space: Path, results: str | Path) -> pd.DataFrame:
     return rows(space, results)
 
 
-def command(space: Path, results: str | Path, *options: str) -> list[str]:
-    """The command line that runs the space."""
-    return [sys.executable, "-m", "dfa_tune", "run", str(space), "--results", str(results), *options]
+def paced(space: Path, results: Path, pack: int) -> Run:
+    """A run whose packs take some ten seconds each on any machine; see `paced.py`."""
+    here = str(Path(__file__).parent)
+    path = os.pathsep.join([here, *filter(None, [os.environ.get("PYTHONPATH")])])
+    return Run([sys.executable, "-m", "paced", str(space), str(results), str(pack)], PYTHONPATH=path)
 
 
 class Run:
-    """A `dfa-tune run` and all the processes that it started."""
+    """A command that runs a sweep, and all the processes that it started."""
 
-    def __init__(self, space: Path, results: str | Path, *options: str, **environment: str) -> None:
+    def __init__(self, command: list[str], **environment: str) -> None:
         self.process = subprocess.Popen(
-            command(space, results, *options),
+            command,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -121,8 +123,15 @@ class Run:
 
 @contextmanager
 def running(space: Path, results: str | Path, *options: str, **environment: str) -> Iterator[Run]:
+    """A `dfa-tune run` of which nothing is left afterwards."""
+    command = [sys.executable, "-m", "dfa_tune", "run", str(space), "--results", str(results), *options]
+    with cleared(Run(command, **environment)) as run:
+        yield run
+
+
+@contextmanager
+def cleared(run: Run) -> Iterator[Run]:
     """A run of which nothing is left afterwards."""
-    run = Run(space, results, *options, **environment)
     try:
         yield run
     finally:

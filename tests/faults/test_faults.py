@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pandas as pd
@@ -19,7 +20,9 @@ import pytest
 from sweeps import (
     TRIALS,
     checkpoints,
+    cleared,
     done,
+    paced,
     rows,
     running,
     train_alone,
@@ -31,7 +34,7 @@ from typer.testing import CliRunner
 from dfa_tune.cli import app
 from dfa_tune.results import Store
 
-EPOCHS = 120
+EPOCHS = 12
 MOUNT = [shutil.which("mount") or "mount"]
 
 
@@ -40,6 +43,12 @@ def expected(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
     """The rows of the undisturbed sweep: each trial alone, the last one first, without Ray."""
     folder = tmp_path_factory.mktemp("alone")
     return train_alone(write_space(folder, EPOCHS), folder / "results")
+
+
+def published(results: Path) -> dict[str, int]:
+    """The files of results, and when each was written."""
+    paths = (results / "faulty" / "epochs").glob("[!.]*.parquet")
+    return {path.name: path.stat().st_mtime_ns for path in paths}
 
 
 def assert_whole(space: Path, results: Path, expected: pd.DataFrame) -> None:
@@ -52,35 +61,49 @@ def assert_whole(space: Path, results: Path, expected: pd.DataFrame) -> None:
 
 
 @pytest.mark.timeout(600)
-def test_a_sweep_survives_the_death_of_a_worker_of_its_driver_and_of_everything(
+def test_a_sweep_survives_the_death_of_a_worker_and_of_its_driver(
     tmp_path: Path, expected: pd.DataFrame
 ) -> None:
     space = write_space(tmp_path / "a folder", EPOCHS)
     link = tmp_path / "linked"
     link.symlink_to(tmp_path / "a folder", target_is_directory=True)
     results = link / "results"
-    with running(space, results, "--pack", "2") as run:
+    with cleared(paced(space, results, pack=3)) as run:
         wait_for(lambda: checkpoints(results), 240)
         run.kill(run.workers()[0])  # the sweep goes on with another
-        wait_for(lambda: done(space, results) >= 2, 240)
+        wait_for(lambda: published(results), 240)
+        wait_for(lambda: checkpoints(results), 240)
         run.kill(run.process.pid)
         wait_for(lambda: not run.workers_left(), 30)
-    published = {path: path.stat().st_mtime_ns for path in (results / "faulty" / "epochs").glob("*.parquet")}
-    with running(space, results, "--pack", "7") as run:
-        wait_for(run.workers, 240)
-        time.sleep(2)
-        run.kill(*run.tree())
-    with running(space, results) as run:
+    before, begun = published(results), checkpoints(results)
+    assert begun
+    begin = time.monotonic()
+    with running(space, results, "--pack", "1") as run:
         code, out, err = run.end(400)
     assert code == 0, err
     assert "Traceback" not in out + err
-    assert published  # and not trained again:
-    assert (
-        published.items()
-        <= {
-            path: path.stat().st_mtime_ns for path in (results / "faulty" / "epochs").glob("*.parquet")
-        }.items()
-    )
+    assert before.items() <= published(results).items()  # not trained again
+    # The packs that had begun were formed again as they were, though the rest was trained one by one
+    assert {path.stem for path in begun} <= {Path(name).stem for name in published(results)}
+    assert_whole(space, results, expected)
+    assert time.monotonic() - begin < 400
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("victims", ["everything", "all of Ray"])
+def test_a_sweep_survives_the_death_of_everything(
+    tmp_path: Path, expected: pd.DataFrame, victims: str
+) -> None:
+    space, results = write_space(tmp_path, EPOCHS), tmp_path / "results"
+    with cleared(paced(space, results, pack=2)) as run:
+        wait_for(lambda: checkpoints(results), 240)
+        run.kill(*(set(run.tree()) - ({run.process.pid} if victims == "all of Ray" else set())))
+        code, _, _ = run.end(120)
+        assert code != 0
+    with running(space, results) as run:
+        code, _, err = run.end(400)
+    assert code == 0, err
     assert_whole(space, results, expected)
 
 
@@ -108,6 +131,7 @@ def start(pack, data, threads):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_packs_that_do_not_fit_are_split_and_a_trial_that_cannot_be_trained_fails_by_name(
     tmp_path: Path,
@@ -166,19 +190,17 @@ def test_a_disk_that_fails_in_mid_run_is_named_and_the_run_resumes(
     small_disk: Path, tmp_path: Path, expected: pd.DataFrame, fault: str
 ) -> None:
     space, results = write_space(tmp_path, EPOCHS), small_disk / "results"
-    with running(space, results, "--pack", "1") as run:
-        wait_for(lambda: done(space, results) >= 1, 240)
+    with cleared(paced(space, results, pack=1)) as run:
+        wait_for(lambda: published(results), 240)
         if fault == "full":
             _fill(small_disk)
         else:
             subprocess.run([*MOUNT, "-o", "remount,ro", str(small_disk)], check=True)
-        code, out, err = run.end(240)
-    assert code == 2
+        code, _, err = run.end(240)
+    assert code != 0
     assert ("No space left" if fault == "full" else "Read-only file system") in err
     assert str(results) in err
-    assert "Traceback" not in out + err
-    readable = rows(space, results)
-    assert not readable.empty
+    assert not rows(space, results).empty
     if fault == "full":
         (small_disk / "filler").unlink()
         subprocess.run([*MOUNT, "-o", "remount,size=64m", str(small_disk)], check=True)
@@ -191,12 +213,8 @@ def test_a_disk_that_fails_in_mid_run_is_named_and_the_run_resumes(
 
 
 def _fill(disk: Path) -> None:
-    with (disk / "filler").open("wb") as file:
-        try:
-            while True:
-                file.write(bytes(4096))
-                file.flush()
-        except OSError:
+    with (disk / "filler").open("wb", buffering=0) as file, suppress(OSError):
+        while file.write(bytes(4096)):
             pass
 
 
