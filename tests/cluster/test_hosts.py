@@ -39,7 +39,7 @@ methods: [{rule: [bp, dfa], optimizer: sgd}]
 learning_rates: {sgd: {low: 1.0e-2, high: 1.0, points: 5}}
 repetitions: 3
 """
-EPOCHS = 8
+EPOCHS = 24  # the new host must come before the end, which an idle machine of two cores reaches in a minute
 CONFIGURED = {22, 6379, 6380, 6381, 6382, 6383, 6384, 6385, 8265, 10001, 44217, 44227}
 WORKER_PORTS = range(20000, 21000)
 
@@ -60,17 +60,15 @@ class Cluster:
         (home / ".ssh").mkdir(mode=0o700)
         (home / ".ssh" / "id_ed25519").write_bytes((self.network.folder / "key").read_bytes())
         (home / ".ssh" / "id_ed25519").chmod(0o600)
-        self.edit(["10.77.0.2", "10.77.0.3"])
+        self.edit()
         for name in ("deploy", *self.config["file_mounts"].values()):
             if not name.startswith("~"):
                 subprocess.run(["cp", "-r", str(ROOT / name), str(home / name)], check=True)
         (home / "small.yaml").write_text(SMALL.replace("EPOCHS", str(EPOCHS)))
 
-    def edit(self, workers: list[str]) -> None:
+    def edit(self) -> None:
         """Write cluster.yaml as it is shipped, but for what one machine cannot do or should not."""
         self.config = yaml.safe_load((ROOT / "cluster.yaml").read_text())
-        self.config["provider"]["worker_ips"] = workers
-        self.config["min_workers"] = self.config["max_workers"] = len(workers)
         # Nothing is installed from a network that is not there: the hosts share this machine's files
         link = f"ln -sfn {sys.prefix} ~/dfa_tune/.venv"
         self.config["setup_commands"] = [link, self.config["setup_commands"][-1]]
@@ -108,7 +106,7 @@ class Cluster:
         hosts = [(pq.read_metadata(file).metadata or {})[b"host"].decode() for file in files]
         return {host: hosts.count(host) for host in sorted(set(hosts))}
 
-    def wait(self, what: str, condition: object, seconds: float = 120) -> None:
+    def wait(self, what: str, condition: object, seconds: float = 240) -> None:
         """Until `condition()` is true."""
         assert callable(condition)
         deadline = time.monotonic() + seconds
@@ -166,18 +164,12 @@ def test_to_others_no_port_is_open_but_sshs(cluster: Cluster) -> None:
 
 
 @pytest.mark.parametrize(
-    ("environment", "answer"),
-    [
-        ({"RAY_AUTH_MODE": "disabled"}, "does not take this machine's token"),
-        ({"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "0" * 64}, "does not take this machine's token"),
-        ({"HOME": "/nowhere"}, "the cluster's token is not in /nowhere/.ray/auth_token"),
-    ],
+    "environment", [{"RAY_AUTH_MODE": "disabled"}, {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "0" * 64}]
 )
-def test_whoever_has_not_the_token_is_refused(
-    cluster: Cluster, environment: dict[str, str], answer: str
-) -> None:
+def test_whoever_has_not_the_token_is_refused(cluster: Cluster, environment: dict[str, str]) -> None:
     run = f"dfa-tune run quickstart --results /tmp/r --address {cluster.head.address}:6379; echo code $?"
-    assert f"{answer}" in (said := cluster.on(cluster.one, run, **environment))
+    answer = "does not take this machine's token"
+    assert answer in (said := cluster.on(cluster.one, run, **environment))
     assert "code 2" in said
     said = cluster.on(cluster.head, "dfa-tune jobs; echo code $?", **environment)
     assert answer in said
@@ -200,7 +192,7 @@ def test_a_machine_with_another_torch_is_refused(cluster: Cluster) -> None:
     cluster.say(said.strip().splitlines()[-2].strip())
     assert re.search(r"odd \(10\.77\.0\.6\): torch 2\.0\.0 instead of \d", said)
     assert "code 2" in said
-    cluster.network.power_off(odd)
+    cluster.on(odd, "ray stop")
 
 
 def test_a_folder_that_is_not_shared_is_refused(cluster: Cluster) -> None:
@@ -231,8 +223,7 @@ def test_a_sweep_ends_as_on_one_machine_whatever_befalls_its_machines(cluster: C
         cluster.say("two has lost its power")
         cluster.three = cluster.network.host("three", 4)
         cluster.on(cluster.three, f"nft -f {cluster.laptop.home}/deploy/firewall.nft")
-        cluster.edit(["10.77.0.2", "10.77.0.4"])
-        cluster.documented("ray up cluster.yaml --no-restart")
+        cluster.say("three is switched on: the autoscaler, which packs wait for, starts Ray on it")
         cluster.network.unplug(cluster.one)
         time.sleep(6)
         cluster.network.plug(cluster.one)
