@@ -2,8 +2,11 @@
 
 import json
 import multiprocessing
+import os
+import signal
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -123,3 +126,69 @@ def test_runs_that_race_for_the_same_packs_each_get_others(store):
     for run in runs:
         run.join()
     assert sorted(got) == list(range(30))
+
+
+def _acquire_and_die(location):
+    Leases(Store(location, "sweep"), owner="killed").acquire("pack", ["a"])
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_killed_run_of_this_machine_need_not_be_waited_for(ours, store):
+    run = multiprocessing.get_context("spawn").Process(target=_acquire_and_die, args=(store.location,))
+    run.start()
+    run.join()
+    assert Path(store.path("leases", "pack.json")).is_file()
+    assert ours.active() == {}
+    assert ours.acquire("pack", ["a"])
+
+
+def _change(leases: Leases, **values) -> None:
+    path = Path(leases.store.path("leases", "pack.json"))
+    path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
+
+
+def test_another_process_with_the_number_of_a_dead_one_does_not_keep_its_lease(ours, theirs):
+    ours.acquire("pack", ["a"])
+    machine = ours.active()["pack"].process.rpartition(" ")[0]
+    _change(ours, process=f"{machine} 1")  # it began in another moment than the one that lives
+    assert theirs.acquire("pack", ["a"])
+
+
+@pytest.mark.parametrize("process", ["", "another-boot pid:[1] 5", "nonsense"])
+def test_a_process_of_another_machine_is_given_its_minute(ours, theirs, process):
+    ours.acquire("pack", ["a"])
+    _change(ours, process=process, pid=2**22 + 1)
+    assert not theirs.acquire("pack", ["a"])
+    age(ours, "pack", 61)
+    assert theirs.acquire("pack", ["a"])
+
+
+def test_a_worker_whose_lease_is_gone_takes_it_again_and_one_whose_pack_was_taken_lets_go(
+    ours, theirs, monkeypatch
+):
+    from dfa_tune.orchestration import trainable
+
+    monkeypatch.setattr(trainable, "EXPIRES", 0.2)
+    pack = SimpleNamespace(id="pack", trials=[SimpleNamespace(id="a")])
+    ours.acquire("pack", ["a"])
+    heartbeat = trainable._Heartbeat(ours, pack)
+    try:
+        ours.release("pack")  # as when someone tidies up
+        _wait(lambda: "pack" in ours.active())
+        assert not heartbeat.lost
+        _change(ours, refreshed=time.time() - 120)  # as when the clock is put forward
+        deadline = time.monotonic() + 10
+        while not theirs.acquire("pack", ["a"]):
+            _change(ours, refreshed=time.time() - 120)
+            assert time.monotonic() < deadline
+        _wait(lambda: heartbeat.lost)
+    finally:
+        heartbeat.stop(release=True)
+    assert theirs.active()["pack"].owner == theirs.owner
+
+
+def _wait(what) -> None:
+    deadline = time.monotonic() + 10
+    while not what():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
