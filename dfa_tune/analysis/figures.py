@@ -48,11 +48,13 @@ def write(agenda: Agenda, rows: pd.DataFrame, store: Store, data: str | Path | N
 
 
 def key(agenda: Agenda, rows: pd.DataFrame, extra: pd.DataFrame | None) -> str:
-    """What a sweep's figures were made of, in 16 hex characters: space, rows, extra and the figure's script.
+    """What a sweep's figures were made of, in 16 hex characters: plan, rows, extra and the figure's script.
 
     A saved SVG carries it, and one that still fits need not be drawn again.
     """
-    content = hashlib.sha256(agenda.sweep.text.encode() + extras.source(agenda.sweep.name))
+    sweep = agenda.sweep
+    plan = (sweep.title, [method.name for method in sweep.methods], sweep.tuning, sweep.repetitions)
+    content = hashlib.sha256(repr(plan).encode() + extras.source(sweep.name))
     for table in (rows, extra):
         if table is not None and not table.empty:
             hashable = table.map(str) if table is extra else table
