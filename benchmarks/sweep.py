@@ -7,6 +7,7 @@ our own training inside (see plain_tune): what differs is orchestration.
 from __future__ import annotations
 
 import os
+import secrets
 import statistics
 import subprocess
 import sys
@@ -70,5 +71,9 @@ def measure(options: Options) -> list[Figure]:
 
 
 def _run(module: list[str]) -> None:
-    environment = os.environ | {"RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0"}  # `uv run` would slow plain Ray down
+    environment = os.environ | {
+        "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",  # `uv run` would slow plain Ray down
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN": secrets.token_hex(32),  # else plain Ray leaves one in the user's home
+    }
     subprocess.run([sys.executable, "-m", *module], check=True, stdout=subprocess.DEVNULL, env=environment)

@@ -196,7 +196,9 @@ def run(
     from rich.console import Console
 
     try:
-        outcome = run_sweep(sweep, results, data=data, resources=resources, console=Console())
+        outcome = run_sweep(
+            sweep, results, data=data, resources=resources, console=Console(), meanwhile=_import_matplotlib
+        )
     except KeyboardInterrupt:
         typer.echo(
             "\nInterrupted. Finished trials are kept, and checkpoints of those in training, half a minute old"
@@ -307,6 +309,12 @@ def _follow(server: Any, name: str) -> None:
     if job.status != "SUCCEEDED":
         typer.echo(f"job {name}: {job.status.lower()}: {job.message}", err=True)
         raise typer.Exit(job.exit_code if job.exit_code and job.exit_code > 0 else 1)
+
+
+def _import_matplotlib() -> None:
+    """What the figure at the end needs, a second of importing."""
+    import matplotlib.backends.backend_agg
+    import matplotlib.backends.backend_svg  # noqa: F401
 
 
 def _show_results(sweep: Sweep, results: str, data: Path | None, *, redraw: bool) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import threading
 import uuid
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -67,6 +68,7 @@ def run_sweep(
     resources: Resources | None = None,
     console: Console | None = None,
     trainer: str = TRAINER,
+    meanwhile: Callable[[], object] | None = None,
 ) -> Outcome:
     """Train what is not done of `space` (a name, a path or a Sweep) and publish it under `results`.
 
@@ -76,6 +78,7 @@ def run_sweep(
 
     `trainer` ("module:function", importable by the workers) starts a pack's training; another one than ours
     is how orchestration is measured and tested without training anything (benchmarks/orchestration.py).
+    `meanwhile` is called in a thread of its own while Ray starts, if there is anything to train.
     """
     sweep = space if isinstance(space, Sweep) else load_sweep(space, overrides=overrides, methods=methods)
     for dataset in sweep.datasets:
@@ -83,6 +86,7 @@ def run_sweep(
     store = Store(results if "://" in str(results) else Path(results).absolute(), sweep.name)
     store.check_writable()
     set_aside = store.set_aside()
+    store.drop_copies()
     failures.clear(store)
     agenda, rows = load(sweep, store.location, data=data)
     ledger = Ledger(agenda, store, rows)
@@ -90,6 +94,8 @@ def run_sweep(
     before = ledger.count()
     failed: dict[str, str] = {}
     if before.remaining:
+        if meanwhile is not None:
+            threading.Thread(target=meanwhile, daemon=True).start()
         failed = _train(sweep, ledger, data, resources or Resources(), console, trainer)
     count = ledger.count()
     return Outcome(count, count.done - before.done, taken_over, set_aside, failed)
