@@ -53,6 +53,7 @@ class TuneThenRepeat(Searcher):
         self._polled = self._refreshed = 0.0
         self._saved: dict[str, float] = {}  # of each pack, the share of epochs its checkpoint had last
         self._deaths: dict[str, int] = {}  # of each pack, its workers that died since then
+        self._begun: set[str] = set()  # Tune trials whose worker has reported
         self.running: dict[str, Pack] = {}
         self.failed: dict[str, Pack] = {}  # by the name of the Tune trial that was its last
         self.causes: dict[str, str] = {}  # of packs that failed otherwise than by their worker's death
@@ -98,13 +99,15 @@ class TuneThenRepeat(Searcher):
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """Keep the leases of packs that wait for a worker; those being trained have a heartbeat there."""
         pack = self.running.get(trial_id)
+        self._begun.add(trial_id)
         if pack is not None and result["saved"] > self._saved.get(pack.id, 0.0):
             self._saved[pack.id] = result["saved"]
             self._deaths.pop(pack.id, None)
         if time.monotonic() - self._refreshed > EXPIRES / 4:
             self._refreshed = time.monotonic()
-            for pack in self.running.values():
-                self._leases.refresh(pack.id)
+            for name, waiting in self.running.items():
+                if name not in self._begun:
+                    self._leases.refresh(waiting.id)
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
@@ -114,6 +117,7 @@ class TuneThenRepeat(Searcher):
         Raises UserError, which ends the run, where results cannot be written any more.
         """
         pack = self.running.pop(trial_id, None)
+        self._begun.discard(trial_id)
         if pack is None:
             return
         outcome = None if error or result is None else result.get("outcome")

@@ -10,7 +10,7 @@ import json
 import os
 import platform
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -91,13 +91,14 @@ class Leases:
         self.store = store
         self.owner = owner or uuid4().hex
         self.folder = f"{store.name}/leases"
+        self._ours: set[str] = set()  # packs acquired here: what their files say is known
 
     def acquire(self, pack_id: str, trial_ids: Iterable[str]) -> bool:
         """Take the pack unless another run holds it, or any of its trials in a pack of its own."""
         wanted = list(trial_ids)
         with self._lock():
             now = time.time()
-            for other, lease in self._all().items():
+            for other, lease in self._all(but=self._ours - {pack_id}).items():
                 shared = other == pack_id or not set(wanted).isdisjoint(lease.trial_ids)
                 if shared and lease.owner != self.owner and lease.valid(now):
                     return False
@@ -105,6 +106,7 @@ class Leases:
                     self.store.place.remove(self._path(other))
             self._put(pack_id, LeaseInfo.of(self.owner, wanted, now))
             held = self._get(pack_id)  # without locks another run may have come last
+            self._ours.add(pack_id)
         return held is not None and held.owner == self.owner
 
     def refresh(self, pack_id: str) -> bool:
@@ -128,9 +130,10 @@ class Leases:
         now = time.time()
         return {pack: lease for pack, lease in self._all().items() if lease.valid(now)}
 
-    def _all(self) -> dict[str, LeaseInfo]:
+    def _all(self, but: Set[str] = frozenset()) -> dict[str, LeaseInfo]:
         names = [n for n in self.store.place.files(self.folder) if n.endswith(".json") and n[0] != "."]
-        found = {(pack := name.removesuffix(".json")): self._get(pack) for name in names}
+        packs = [name.removesuffix(".json") for name in names]
+        found = {pack: self._get(pack) for pack in packs if pack not in but}
         return {pack: lease for pack, lease in found.items() if lease is not None}
 
     def _path(self, pack_id: str) -> str:

@@ -111,7 +111,10 @@ class Cluster:
         assert callable(condition)
         deadline = time.monotonic() + seconds
         while not condition():
-            assert time.monotonic() < deadline, f"not within {seconds:g} s: {what}"
+            if time.monotonic() > deadline:
+                logs = "/tmp/ray/session_latest/logs"
+                said = self.on(self.head, f"tail -n 25 {logs}/monitor.out {logs}/gcs_server.out", check=False)
+                raise AssertionError(f"not within {seconds:g} s: {what}\n{said}")
             time.sleep(0.5)
         self.say(what)
 

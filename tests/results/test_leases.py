@@ -192,3 +192,15 @@ def _wait(what) -> None:
     while not what():
         assert time.monotonic() < deadline
         time.sleep(0.02)
+
+
+def test_a_runs_own_leases_are_not_read_again_for_each_pack(ours, monkeypatch):
+    """With a thousand packs in flight, and results on a file server, that would be all the driver does."""
+    for number in range(20):
+        ours.acquire(f"pack{number}", [str(number)])
+    read, paths = type(ours.store.place).read, []
+    monkeypatch.setattr(
+        ours.store.place, "read", lambda path: (paths.append(path), read(ours.store.place, path))[1]
+    )
+    assert ours.acquire("one more", ["x"])
+    assert paths == ["sweep/leases/one more.json"]

@@ -1,0 +1,154 @@
+"""How far one driver goes: 100,000 trials, 1,000 logical workers whose training costs nothing.
+
+    uv run python -m benchmarks.scale            # about ten minutes; --quick: a tenth of the trials
+
+Two parts, since a thousand processes do not fit on a machine. First our own share: planning, handing out,
+taking in, with a thousand packs in flight, in a loop in Tune's place. Then Ray's and Tune's: what a report
+and a pack cost the driver, from runs with a few real workers that do nothing but report. Together they say
+at how many workers a driver is busy all the time; docs/CLUSTER.md says what to do then.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import statistics
+import tempfile
+import time
+from collections import deque
+from pathlib import Path
+from typing import Any
+
+from benchmarks.fake_training import FakeTraining
+from dfa_tune.analysis.load import load
+from dfa_tune.orchestration.ledger import Ledger
+from dfa_tune.orchestration.packs import Pack
+from dfa_tune.orchestration.runner import Resources, run_sweep
+from dfa_tune.orchestration.trainable import STEP_SECONDS
+from dfa_tune.results.leases import Leases
+from dfa_tune.results.store import Store
+from dfa_tune.sweep import Sweep, load_sweep
+
+WORKERS = 1000
+TRIALS = 100_000
+METHODS = 10
+SPACE = """
+name: scale
+problem: {{kind: parity, dataset: digits, k: 1, train_samples: 64, test_samples: 10}}
+network: {{hidden: 4}}
+training: {{epochs: {epochs}, batch_size: 64}}
+methods:
+  - {{rule: [bp, dfa], optimizer: [sgd, momentum, adagrad, rmsprop, adam],
+     learning_rate: {{low: 1.0e-3, high: 1.0, points: {points}}}}}
+repetitions: {repetitions}
+"""
+
+
+class ReportingTraining(FakeTraining):
+    """A step for each epoch, so that the driver hears of each."""
+
+    def advance(self, seconds: float) -> list[dict[str, Any]]:
+        """One epoch."""
+        return self.run_epoch()
+
+
+def reporting(pack: Pack, data: str | None, threads: int) -> ReportingTraining:
+    """In place of the real training."""
+    return ReportingTraining(pack)
+
+
+def sweep_of(folder: Path, trials: int, epochs: int) -> Sweep:
+    """A sweep of so many trials, a fifth of them to find learning rates."""
+    points, repetitions = trials // METHODS // 5, trials // METHODS * 4 // 5
+    file = folder / "scale.yaml"
+    file.write_text(SPACE.format(epochs=epochs, points=points, repetitions=repetitions))
+    return load_sweep(file)
+
+
+def own_share(folder: Path, trials: int, workers: int) -> dict[str, float]:
+    """Seconds of the driver for the whole sweep, Ray and Tune aside; what workers do is not counted."""
+    from dfa_tune.orchestration.searcher import TuneThenRepeat
+
+    begin = time.perf_counter()
+    sweep = sweep_of(folder, trials, epochs=1)
+    store = Store(folder / "results", sweep.name)
+    agenda, rows = load(sweep, store.location)
+    ledger = Ledger(agenda, store, rows)
+    leases = Leases(store)
+    searcher = TuneThenRepeat(ledger, leases, {}, size="auto", slots=workers, gpu=False)
+    flying: deque[tuple[str, Pack]] = deque()
+    planning = time.perf_counter() - begin
+    spent, packs = 0.0, 0
+    while True:
+        begin = time.perf_counter()
+        while len(flying) < workers:
+            answer = searcher.suggest(str(packs))
+            if not isinstance(answer, dict):
+                break
+            flying.append((str(packs), searcher.running[str(packs)]))
+            packs += 1
+        spent += time.perf_counter() - begin
+        if not flying:
+            break
+        name, pack = flying.popleft()
+        publish(store, leases, pack)
+        begin = time.perf_counter()
+        searcher.on_trial_complete(trial_id=name, result={"done": True})
+        spent += time.perf_counter() - begin
+    assert ledger.count().remaining == 0
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return {"trials": trials, "planning": planning, "driving": spent, "packs": packs, "memory": peak}
+
+
+def publish(store: Store, leases: Leases, pack: Pack) -> None:
+    """What a worker does at its pack's end."""
+    training = FakeTraining(pack)
+    rows = training.advance(1.0)
+    columns = [{**trial.columns(), "device": "cpu"} for trial in pack.trials]
+    store.publish(pack.id, [{**columns[row.pop("member")], **row} for row in rows], {})
+    leases.release(pack.id)
+
+
+def tunes_share(folder: Path, packs: int, reports: int) -> float:
+    """Wall seconds of a real run of so many packs of one trial, each of which reports so many times."""
+    sweep = sweep_of(folder, packs, epochs=reports)
+    begin = time.perf_counter()
+    outcome = run_sweep(
+        sweep, folder / "results", resources=Resources(pack=1), trainer="benchmarks.scale:reporting"
+    )
+    assert outcome.count.remaining == 0
+    return time.perf_counter() - begin
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description="How far one driver goes.")
+    parser.add_argument("--quick", action="store_true", help="a tenth of the trials; no figures to quote")
+    trials = TRIALS // 10 if parser.parse_args().quick else TRIALS
+    # In memory: a disk that others use would be what is measured
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+        own = own_share(Path(folder), trials, WORKERS)
+    print(
+        f"{own['trials']:,} trials, {WORKERS:,} workers: planned in {own['planning']:.1f} s;"
+        f" {own['packs']:,.0f} packs handed out and taken in for {own['driving']:.1f} s of the driver,"
+        f" {1000 * own['driving'] / own['packs']:.1f} ms a pack; it grew to {own['memory']:.0f} MB",
+        flush=True,
+    )
+    # Three runs that differ in one number each: what they have in common, the start, cancels out
+    walls: dict[tuple[int, int], list[float]] = {(50, 1): [], (250, 1): [], (50, 41): []}
+    for _ in range(1 if trials < TRIALS else 3):
+        for (packs, reports), wall in walls.items():
+            with tempfile.TemporaryDirectory() as folder:
+                wall.append(tunes_share(Path(folder), packs, reports))
+    base, more_packs, more_reports = (statistics.median(wall) for wall in walls.values())
+    pack, report = (more_packs - base) / 200, (more_reports - base) / (50 * 40)
+    print(f"with Ray and Tune: {1000 * pack:.0f} ms a pack, {1000 * report:.1f} ms a report")
+    long, short = STEP_SECONDS / report, 60 / (pack + 60 / STEP_SECONDS * report)
+    print(
+        f"a worker reports every {STEP_SECONDS:g} s: one driver is busy all the time with {long:,.0f} workers"
+        f" on long packs, or {short:,.0f} on packs of a minute"
+    )
+
+
+if __name__ == "__main__":
+    main()
