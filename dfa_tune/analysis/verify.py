@@ -99,9 +99,11 @@ def summary(judged: Sequence[Judged]) -> str:
 
 
 def shown(value: float | None) -> str:
-    """A measured value: thousandths, as accuracies have; a large ratio whole."""
+    """A measured value: thousandths, as accuracies have; two digits of a small one; a large ratio whole."""
     if value is None or not math.isfinite(value):
         return "-"
+    if 0 < abs(value) < 0.01:
+        return f"{value:.2g}"
     return f"{value:.3f}" if abs(value) < 10 else f"{value:,.0f}"
 
 
