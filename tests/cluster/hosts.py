@@ -10,7 +10,6 @@ from __future__ import annotations
 import ipaddress
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -22,17 +21,16 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAMS = ("ip", "nft", "nsenter", "rsync", "setpriv", "ss", "sshd", "ssh-keygen", "unshare")
 SHARED = "/srv/dfa_tune"  # where every host has the same folder, as if from a file server
+os.environ["PATH"] = os.environ.get("PATH", os.defpath) + ":/usr/sbin:/sbin"  # where sshd, nft and ip may be
 # The settings of whoever runs the suite stay out of it
-ENVIRONMENT = {"LANG": "C.UTF-8", "TERM": "dumb", "PATH": os.environ.get("PATH", "")}
+ENVIRONMENT = {"LANG": "C.UTF-8", "TERM": "dumb", "PATH": os.environ["PATH"]}
 
 
 def what_is_missing() -> str | None:
     """Why this machine cannot have such hosts; None if it can."""
     if sys.platform != "linux" or os.geteuid() != 0:
         return "namespaces want root on Linux"
-    # sshd lies where the PATH of most users does not look
-    path = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
-    if missing := [name for name in PROGRAMS if shutil.which(name, path=path) is None]:
+    if missing := [name for name in PROGRAMS if shutil.which(name) is None]:
         return f"not installed: {', '.join(missing)} (Debian: iproute2, nftables, openssh-server, rsync)"
     commands = "ip link add s0 type bridge && ip link add v0 type veth peer name v1 && mount -t tmpfs t /mnt"
     probe = ["unshare", "--net", "--pid", "--mount", "--uts", "--fork", "bash", "-c", commands]
@@ -218,7 +216,7 @@ def _boot(name: str, folder: Path, shared: Path) -> str:
         f"mount --bind {folder}/passwd /etc/passwd && mount --bind {folder}/shadow /etc/shadow",
         "mkdir -p /run/sshd",
         f"until [ -e {folder}/connected ]; do sleep 0.1; done",
-        f"$(command -v sshd || echo /usr/sbin/sshd) -D -e -f {folder}/sshd_config &",
+        f"$(command -v sshd) -D -e -f {folder}/sshd_config &",
         "while :; do sleep 1000 & wait $!; done",  # bash, as process 1, takes in orphans meanwhile
     ]
     return "set -e\n" + "\n".join(lines)
@@ -234,8 +232,7 @@ def _wait(condition: object, complaint: str, seconds: float = 20) -> None:
         time.sleep(0.05)
 
 
-def free_port(host: str = "127.0.0.1") -> int:
-    """A port that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind((host, 0))
-        return int(probe.getsockname()[1])
+if __name__ == "__main__":
+    if why := what_is_missing():
+        print(why)
+        sys.exit(1)
