@@ -78,6 +78,8 @@ class Session:
             os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
             # Without it Ray replaces a loopback address by the host's own, and listens on every interface
             os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
+            # Where someone kills all of it, this process ends, instead of waiting a minute for its return
+            os.environ.setdefault("RAY_gcs_rpc_server_reconnect_timeout_s", "15")
             self._local = {
                 "num_cpus": available_cpus(),
                 "include_dashboard": False,
