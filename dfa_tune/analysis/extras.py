@@ -46,6 +46,7 @@ def made(
         content = io.BytesIO()
         found.to_parquet(content, index=False)
         store.put(content.getvalue(), *_file(agenda, rows).split("/"))
+        found = kept(agenda, rows, store)  # as every later reader has it: a list comes back as an array
     return found
 
 

@@ -55,10 +55,9 @@ def key(agenda: Agenda, rows: pd.DataFrame, extra: pd.DataFrame | None) -> str:
     sweep = agenda.sweep
     plan = (sweep.title, [method.name for method in sweep.methods], sweep.tuning, sweep.repetitions)
     content = hashlib.sha256(repr(plan).encode() + extras.source(sweep.name))
-    for table in (rows, extra):
-        if table is not None and not table.empty:
-            hashable = table.map(str) if table is extra else table
-            content.update(pd.util.hash_pandas_object(hashable, index=False).to_numpy().tobytes())
+    content.update(pd.util.hash_pandas_object(rows, index=False).to_numpy().tobytes())
+    if extra is not None:
+        content.update(str(extra.to_json()).encode())
     return content.hexdigest()[:16]
 
 

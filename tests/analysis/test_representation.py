@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dfa_tune.analysis import extras, representation
+from dfa_tune.analysis import extras, figures, representation
 from dfa_tune.analysis.load import scores
 from dfa_tune.learning.settings import Network
 from dfa_tune.registry import RULES
@@ -66,3 +66,18 @@ def test_what_a_figure_shows_beside_the_rows_is_made_once_and_kept(
     assert calls.read_text() == "x"
     fewer = rows[rows["trial_id"] != agenda.cells[0].repeat_trials(scores(agenda, rows))[0].id]
     assert extras.kept(agenda, fewer, store) is None  # of other repetitions than it was made of
+
+
+def test_a_figures_key_is_the_same_when_its_extra_was_made_and_when_it_was_kept(
+    plan, trained, tmp_path, monkeypatch
+) -> None:
+    (tmp_path / "tiny.py").write_text(
+        "import pandas as pd\n"
+        "def extra(agenda, rows, store, data):\n    return pd.DataFrame({'pixels': [[0, 255], [1, 2]]})\n"
+    )
+    monkeypatch.setattr(extras, "bundled", lambda folder: tmp_path)
+    agenda, store = plan(), Store(tmp_path / "results", "tiny")
+    rows = trained(agenda)
+    made, kept = extras.made(agenda, rows, store), extras.kept(agenda, rows, store)
+    assert figures.key(agenda, rows, made) == figures.key(agenda, rows, kept)
+    assert figures.key(agenda, rows, None) != figures.key(agenda, rows, kept)
