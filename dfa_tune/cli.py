@@ -282,10 +282,10 @@ def jobs(
 
     from dfa_tune.orchestration.submission import JobServer, server_address
 
+    if stop and name is None:
+        raise UserError("--stop: name the job; `dfa-tune jobs` lists them")
     server = JobServer(address or server_address())
     if name is None:
-        if stop:
-            raise UserError("--stop: name the job; `dfa-tune jobs` lists them")
         for job in server.jobs():
             started = datetime.fromtimestamp(job.started) if job.started else None
             when = f"{started:%Y-%m-%d %H:%M}" if started else "not started yet"

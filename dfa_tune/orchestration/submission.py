@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -60,15 +61,14 @@ class JobServer:
         quiet()
         use_token(f"--address {address}")
         self.address = address
-        try:
-            from ray.job_submission import JobSubmissionClient
-
-            with self._told():
-                self._client = JobSubmissionClient(address)
-        except ImportError as error:
+        if find_spec("aiohttp") is None:
             raise UserError(
-                f"what a cluster needs is not installed ({error}); install dfa-tune with its extra `cluster`"
-            ) from None
+                "what a cluster needs is not installed; install dfa-tune with its extra `cluster`"
+            )
+        from ray.job_submission import JobSubmissionClient
+
+        with self._told():
+            self._client = JobSubmissionClient(address)
 
     def submit(self, sweep: Sweep, options: Sequence[str]) -> str:
         """Start `dfa-tune run` with `options` on the sweep; returns the job's name."""
@@ -144,6 +144,8 @@ class JobServer:
                 f"{self.address}: no job server answers; `ray dashboard cluster.yaml`, running in another"
                 " terminal, brings a cluster's to this machine"
             ) from None
+        except RuntimeError as error:  # how the client tells of any other answer
+            raise UserError(f"{self.address}: {str(error).splitlines()[0]}") from None
 
 
 class UnreachableError(UserError):

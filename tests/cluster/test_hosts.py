@@ -39,6 +39,7 @@ methods: [{rule: [bp, dfa], optimizer: sgd}]
 learning_rates: {sgd: {low: 1.0e-2, high: 1.0, points: 5}}
 repetitions: 3
 """
+PATIENCE = "RAY_raylet_start_wait_time_s=180 RAY_agent_register_timeout_ms=180000"
 EPOCHS = 24  # the new host must come before the end, which an idle machine of two cores reaches in a minute
 CONFIGURED = {22, 6379, 6380, 6381, 6382, 6383, 6384, 6385, 8265, 10001, 44217, 44227}
 WORKER_PORTS = range(20000, 21000)
@@ -74,8 +75,8 @@ class Cluster:
         self.config["setup_commands"] = [link, self.config["setup_commands"][-1]]
         for commands in ("head_start_ray_commands", "worker_start_ray_commands"):
             start = self.config[commands][-1]
-            # One core each: together they have those of one machine
-            self.config[commands][-1] = re.sub("(ray start)", r"\1 --num-cpus=1", start)
+            # One core each, and time to start: together they have those of one machine
+            self.config[commands][-1] = re.sub("(ray start)", rf"{PATIENCE} \1 --num-cpus=1", start)
         (self.laptop.home / "cluster.yaml").write_text(yaml.safe_dump(self.config))
 
     def say(self, line: str) -> None:
@@ -188,7 +189,8 @@ def test_a_machine_with_another_torch_is_refused(cluster: Cluster) -> None:
     (odd.home / ".ray" / "auth_token").write_text((cluster.laptop.home / ".ray" / "auth_token").read_text())
     start = cluster.config["worker_start_ray_commands"][-1].replace("$RAY_HEAD_IP", cluster.head.address)
     start = start.replace(". ~/dfa_tune/.venv/bin/activate;", "")
-    cluster.on(odd, start, PYTHONPATH=str(disguise.parent))
+    # Again, where this machine is too busy: Ray waits for its own start half a minute at most
+    cluster.on(odd, f"({start}) || (ray stop; {start})", PYTHONPATH=str(disguise.parent), timeout=240)
     cluster.wait("a machine with another torch has joined", lambda: cluster.joined(odd))
     run = f"dfa-tune run quickstart --results {SHARED}/other --address auto"
     said = cluster.on(cluster.head, f"{run}; echo code $?")
