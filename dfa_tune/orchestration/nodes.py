@@ -127,7 +127,7 @@ class Nodes:
 
     def __exit__(self, *_: object) -> None:
         self._stopped.set()
-        self._thread.join()
+        self._thread.join(timeout=5.0)  # it may be waiting for a machine that has just died
         self._remove_probe()
 
     def _remove_probe(self) -> None:
