@@ -11,7 +11,7 @@ from ray.tune.search import Searcher
 from dfa_tune.errors import UserError
 from dfa_tune.orchestration.checkpoints import Checkpoints
 from dfa_tune.orchestration.ledger import Ledger
-from dfa_tune.orchestration.packs import Pack, PackSize, make_packs
+from dfa_tune.orchestration.packs import Pack, PackSize, make_packs, together
 from dfa_tune.orchestration.trainable import TAKEN, TOO_LARGE, UNWRITABLE
 from dfa_tune.results.leases import EXPIRES, Leases
 from dfa_tune.trial import Trial
@@ -91,7 +91,8 @@ class TuneThenRepeat(Searcher):
         for pack_id, ids in self._checkpoints.packs().items() if left else ():
             if all(trial in left for trial in ids):
                 pack = Pack(tuple(left[trial] for trial in ids))
-                if pack.id == pack_id:
+                # The file may be anybody's: only what is a pack is formed
+                if pack.id == pack_id and len({together(trial) for trial in pack.trials}) == 1:
                     begun.append(pack)
                     left = {name: trial for name, trial in left.items() if name not in ids}
         return begun + self._make(list(left.values()))

@@ -45,17 +45,17 @@ HUNDRED = list(range(1, 101))
     ],
 )
 def test_a_billion_trials_are_refused_with_their_number(changes: dict, says: str) -> None:
-    begin = time.monotonic()
+    begin = time.process_time()
     with pytest.raises(UserError, match=says):
         parse_sweep(json.dumps(BASE | changes), "space.yaml")
-    assert time.monotonic() - begin < 2
+    assert time.process_time() - begin < 2
 
 
 def test_thousands_of_equal_methods_are_one_and_take_no_time() -> None:
     entry = {"rule": ["dfa"] * 15_000, "optimizer": ["sgd"] * 15_000, "feedback": ["uniform"] * 15_000}
-    begin = time.monotonic()
+    begin = time.process_time()
     assert len(parse_sweep(json.dumps(BASE | {"methods": [entry]}), "space.yaml").methods) == 1
-    assert time.monotonic() - begin < 5
+    assert time.process_time() - begin < 5
 
 
 def test_yaml_that_unfolds_to_billions_is_refused() -> None:
@@ -63,10 +63,10 @@ def test_yaml_that_unfolds_to_billions_is_refused() -> None:
         f"{name}: &{name} [{', '.join([f'*{before}'] * 10)}]\n"
         for before, name in zip("abcdefgh", "bcdefghi", strict=True)
     )
-    begin = time.monotonic()
+    begin = time.process_time()
     with pytest.raises(UserError, match="more than 50000 values"):
         parse_sweep(bomb, "space.yaml")
-    assert time.monotonic() - begin < 2
+    assert time.process_time() - begin < 2
 
 
 NAMES = [

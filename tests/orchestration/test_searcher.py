@@ -151,14 +151,28 @@ def test_results_that_cannot_be_written_end_the_run(ledger: Ledger) -> None:
 
 
 def test_packs_that_have_a_checkpoint_are_formed_again_as_they_were(ledger: Ledger) -> None:
-    begun = suggested(searcher(ledger, size=2), "a")
-    other = Pack((begun.trials[0], suggested(searcher(ledger, size=3), "b").trials[2]))
-    record = Checkpoint(state={}, rows=[], started=0.0)
-    for lease in Leases(ledger.store).active():
-        ledger.store.place.remove(f"tiny/leases/{lease}.json")
-    Checkpoints(ledger.store).save(other, {}, record)
-    first = suggested(searcher(ledger, size=1), "c")
-    assert first == other  # no cut in order has these two together
+    ends, middle = all_rates(ledger)
+    Checkpoints(ledger.store).save(ends, {}, Checkpoint(state={}, rows=[], started=0.0))
+    search = searcher(ledger, size=2)
+    assert suggested(search, "a") == ends  # no cut in order has these two together
+    assert suggested(search, "b") == middle
+
+
+def test_a_checkpoint_of_trials_that_no_pack_has_together_forms_none(ledger: Ledger) -> None:
+    trials = ledger.ready()
+    mixed = Pack((trials[0], trials[-1]))
+    assert mixed.trials[0].method != mixed.trials[1].method
+    Checkpoints(ledger.store).save(mixed, {}, Checkpoint(state={}, rows=[], started=0.0))
+    search = searcher(ledger, size=1)
+    packs = [suggested(search, str(number)) for number in range(len(trials))]
+    assert sorted(pack.trials[0].id for pack in packs) == sorted(trial.id for trial in trials)
+
+
+def all_rates(ledger: Ledger) -> tuple[Pack, Pack]:
+    """The three rates of one method as packs: the first with the last, and the one between them."""
+    first, second, third = ledger.ready()[:3]
+    assert first.method == third.method
+    return Pack((first, third)), Pack((second,))
 
 
 def test_what_is_done_already_is_not_handed_out(ledger: Ledger) -> None:
