@@ -37,7 +37,6 @@ class Record:
 
     kills: Counter[str] = field(default_factory=Counter)
     lost: list[float] = field(default_factory=list)  # seconds of work that a kill cost a worker
-    resumed: int = 0  # packs that went on from a checkpoint after a kill
     faults: list[str] = field(default_factory=list)
     codes: Counter[str] = field(default_factory=Counter)
 
@@ -98,29 +97,31 @@ class Soak:
         return {path.name: path.stat().st_mtime_ns for path in paths if path.exists()}
 
     def _kill(self, run: Run, kind: str, workers: dict[int, float]) -> None:
-        ages = self._ages(min(workers.values()))
-        tree = set(run.tree())
+        tree, victim = set(run.tree()), self.rng.choice(list(workers))
+        # Which pack a worker has is not known: the larger figure is taken for each of those that die
+        dying = [victim] if kind == "worker" else list(workers)
+        costs = [max(self._ages(workers[pid]), default=0.0) for pid in dying]
         victims = {
-            "worker": {self.rng.choice(list(workers))},
+            "worker": {victim},
             "driver": {run.process.pid},
             "ray": tree - {run.process.pid},
             "everything": tree,
         }[kind]
         run.kill(*victims)
         self.record.kills[kind] += 1
-        # Of one worker we do not know which pack it had: the larger figure is taken
-        self.record.lost += ages if kind != "worker" else [max(ages, default=0.0)]
+        self.record.lost += costs
         print(
             f"{time.strftime('%H:%M:%S')} kill {sum(self.record.kills.values()):3} {kind:<10} costs at most"
-            f" {max(ages, default=0.0):4.1f} s; {len(self._files())} files, {len(checkpoints(self.results))}"
+            f" {max(costs):4.1f} s; {len(self._files())} files, {len(checkpoints(self.results))}"
             " checkpoints",
             flush=True,
         )
 
     def _ages(self, begin: float) -> list[float]:
-        """For each pack in training, the seconds since its last checkpoint, or since a worker could take it.
+        """For each pack in training, the seconds since its last checkpoint, or since it was taken.
 
-        begin: since when there have been workers.
+        Never more than since `begin`, when the worker was first seen. Its start, and the import of torch,
+        are counted as work: what is measured is at least what was repeated.
         """
         now, found = time.time(), []
         written = {path.stem: path.stat().st_mtime for path in checkpoints(self.results)}
