@@ -50,7 +50,7 @@ class Table:
     ) -> None:
         self.items, self.stream, dtype = items, stream, weight.dtype
         count, size = items.shape
-        blocks = weight[0].split(size)
+        blocks = torch.split(weight[0], size)
         self._offsets = torch.arange(len(blocks), device=items.device) * count
         self._rows = weight.new_empty(len(blocks), count, weight.shape[2])
         for begin in range(0, count, CHUNK):
