@@ -18,7 +18,7 @@ from dfa_tune.analysis.load import load
 from dfa_tune.errors import UserError
 from dfa_tune.orchestration.ledger import Count, Ledger
 from dfa_tune.orchestration.memory import gpu_memory
-from dfa_tune.orchestration.packs import Pack, PackSize
+from dfa_tune.orchestration.packs import PackSize
 from dfa_tune.orchestration.versions import versions
 from dfa_tune.problems.datasets import data_folder
 from dfa_tune.problems.download import ensure
@@ -135,7 +135,7 @@ def _fit(
 ) -> dict[str, str]:
     from ray import tune
 
-    from dfa_tune.orchestration.searcher import TuneThenRepeat
+    from dfa_tune.orchestration.searcher import Causes, TuneThenRepeat
     from dfa_tune.orchestration.trainable import PackTrainable
     from dfa_tune.results.leases import Leases
 
@@ -182,18 +182,21 @@ def _fit(
                     name=sweep.name,
                     storage_path=scratch,
                     verbose=0,
-                    callbacks=[progress],
+                    callbacks=[progress, said := Causes()],
                     failure_config=tune.FailureConfig(max_failures=0),  # the searcher knows better
                     checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
                 ),
             )
-            causes = _causes(tuner.fit()) | searcher.causes
+            tuner.fit()
     finally:
         with suppress(UserError):  # a lease that cannot be given back expires
             for pack in searcher.running.values():
                 leases.release(pack.id)
         shutil.rmtree(scratch, ignore_errors=True)
-    failed = {pack: causes.get(pack.id, "its worker died") for pack in searcher.failed.values()}
+    failed = {
+        pack: searcher.causes.get(pack.id) or said.causes.get(trial, "its worker died")
+        for trial, pack in searcher.failed.items()
+    }
     for pack, cause in failed.items():
         failures.record(ledger.store, pack.id, [trial.id for trial in pack.trials], cause)
     return {trial.id: cause for pack, cause in failed.items() for trial in pack.trials}
@@ -214,15 +217,6 @@ def _watched(
 
     expected = Expected.here(ledger.store, constant["data"], sweep.datasets, constant["owner"])
     return Nodes(expected, ledger.store, changed=follow, tell=progress.say)
-
-
-def _causes(grid: Any) -> dict[str, str]:
-    """What the last worker of each pack that failed said, by pack id."""
-    failed = [result for result in grid if result.error is not None] if grid.num_errors else []
-    return {
-        Pack.from_json(result.config["pack"]).id: str(result.error).strip().splitlines()[-1]
-        for result in failed
-    }
 
 
 def _share(

@@ -6,6 +6,7 @@ import time
 from collections import deque
 from typing import Any
 
+from ray.tune import Callback
 from ray.tune.search import Searcher
 
 from dfa_tune.errors import UserError
@@ -164,3 +165,22 @@ class TuneThenRepeat(Searcher):
 
     def restore(self, checkpoint_path: str) -> None:
         """Nothing: see `save`."""
+
+
+class Causes(Callback):
+    """What the worker of each Tune trial that failed said last, by that trial's name.
+
+    A ResultGrid does not tell which pack a worker had that died before its first report.
+    """
+
+    def __init__(self) -> None:
+        self.causes: dict[str, str] = {}
+
+    def on_trial_error(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
+        """A worker died, or its training raised an error."""
+        lines = str(trial.get_error() or "its worker died").strip().splitlines()
+        self.causes[trial.trial_id] = lines[-1] if lines else "its worker died"
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Empty: Tune pickles its callbacks for a snapshot that is never read."""
+        return {}
