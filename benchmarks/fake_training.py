@@ -58,5 +58,5 @@ class FakeTraining:
 
 
 def start(pack: Pack, data: str | None, threads: int) -> FakeTraining:
-    """In place of `dfa_tune.orchestration.trainable.start_training`."""
+    """In place of `dfa_tune.orchestration.work.start_training`."""
     return FakeTraining(pack)

@@ -111,18 +111,20 @@ def test_leases_of_runs_long_dead_are_cleared_away(ours, theirs):
     assert not Path(ours.store.path("leases", "old.json")).exists()
 
 
-def _acquire_all(location, results):
+def _acquire_all(location, results, over):
     leases = Leases(Store(location, "sweep"))
     results.put([index for index in range(30) if leases.acquire(f"pack-{index}", [f"{index}"])])
+    over.wait(60)  # a run that has ended need not be waited for
 
 
 def test_runs_that_race_for_the_same_packs_each_get_others(store):
     context = multiprocessing.get_context("spawn")
-    results = context.Queue()
-    runs = [context.Process(target=_acquire_all, args=(store.location, results)) for _ in range(3)]
+    results, over = context.Queue(), context.Event()
+    runs = [context.Process(target=_acquire_all, args=(store.location, results, over)) for _ in range(3)]
     for run in runs:
         run.start()
-    got = [pack for _ in runs for pack in results.get(timeout=30)]
+    got = [pack for _ in runs for pack in results.get(timeout=60)]
+    over.set()
     for run in runs:
         run.join()
     assert sorted(got) == list(range(30))
