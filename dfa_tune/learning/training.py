@@ -133,20 +133,21 @@ class PackTraining:
         return self._run(math.inf)
 
     def advance(self, seconds: float) -> list[dict[str, Any]]:
-        """Train for so long, or to the end; the rows of the epochs that ended meanwhile."""
+        """Train for so long, a batch at least, or to the end; the rows of the epochs that ended meanwhile."""
         deadline = time.perf_counter() + seconds
-        rows: list[dict[str, Any]] = []
+        rows = [] if self.finished else self._run(deadline)
         while not self.finished and time.perf_counter() < deadline:
             rows += self._run(deadline)
         return rows
 
     def _run(self, deadline: float) -> list[dict[str, Any]]:
-        """Batches until the epoch ends, or the time; the epoch's rows where it has ended."""
+        """A batch, and more until the epoch ends, or the time; the epoch's rows where it has ended."""
         start = time.perf_counter()
         if self._current is None:
             self.epoch += 1
             self._current = self._begin()
         epoch, values = self._current, {}
+        self._train(epoch)
         while not epoch.finished and time.perf_counter() < deadline:
             self._train(epoch)
         if epoch.finished:
