@@ -12,9 +12,10 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pandas as pd
@@ -193,10 +194,11 @@ def test_a_disk_that_fails_in_mid_run_is_named_and_the_run_resumes(
     with cleared(paced(space, results, pack=1)) as run:
         wait_for(lambda: published(results), 240)
         if fault == "full":
-            _fill(small_disk)
+            with _kept_full(small_disk):
+                code, _, err = run.end(240)
         else:
             subprocess.run([*MOUNT, "-o", "remount,ro", str(small_disk)], check=True)
-        code, _, err = run.end(240)
+            code, _, err = run.end(240)
     assert code != 0
     assert ("No space left" if fault == "full" else "Read-only file system") in err
     assert str(results) in err
@@ -216,6 +218,27 @@ def _fill(disk: Path) -> None:
     with (disk / "filler").open("wb", buffering=0) as file, suppress(OSError):
         while file.write(bytes(4096)):
             pass
+
+
+@contextmanager
+def _kept_full(disk: Path) -> Iterator[None]:
+    """As long as this is open: a run that removes a checkpoint makes room, and may end well with it."""
+    over = threading.Event()
+
+    def keep() -> None:
+        with (disk / "filler").open("ab", buffering=0) as file:
+            while not over.wait(0.005):
+                with suppress(OSError):
+                    while file.write(bytes(4096)):
+                        pass
+
+    thread = threading.Thread(target=keep)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
 
 
 def test_a_full_disk_is_told_and_leaves_no_torn_file(small_disk: Path) -> None:
