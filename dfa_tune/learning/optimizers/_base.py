@@ -30,12 +30,23 @@ class Base:
         self.state = [parameter.new_zeros(parameter.shape) for _ in range(self.slots)]
         self.scratch = [parameter.new_empty(parameter.shape) for _ in range(self.scratches)]
 
-    def step(self, gradient: Tensor, learning_rate: Tensor, t: int) -> None:
-        """Update the parameter in place; `gradient` may be overwritten; t counts steps from 1."""
+    def step(self, gradient: Tensor, learning_rate: Tensor, t: int | Tensor) -> None:
+        """Update the parameter in place; `gradient` may be overwritten.
+
+        t counts steps from 1: an int, or a 0-dim float64 on the device, which must not be read: a recorded
+        step (`learning/graph.py`) is the same function at every t.
+        """
         raise NotImplementedError
 
     def step_product(
-        self, x: Tensor, delta: Tensor, scale: float, learning_rate: Tensor, decay: float, t: int, out: Tensor
+        self,
+        x: Tensor,
+        delta: Tensor,
+        scale: float,
+        learning_rate: Tensor,
+        decay: float,
+        t: int | Tensor,
+        out: Tensor,
     ) -> None:
         """One step with the gradient scale * x^T delta + decay * parameter.
 

@@ -19,7 +19,7 @@ class Optimizer(Base):
 
     slots, scratches = 2, 2
 
-    def step(self, gradient: Tensor, learning_rate: Tensor, t: int) -> None:
+    def step(self, gradient: Tensor, learning_rate: Tensor, t: int | Tensor) -> None:
         import torch
 
         (square, moved), (step, below) = self.state, self.scratch

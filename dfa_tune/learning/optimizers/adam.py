@@ -17,7 +17,7 @@ class Optimizer(Base):
 
     slots, scratches = 2, 1
 
-    def step(self, gradient: Tensor, learning_rate: Tensor, t: int) -> None:
+    def step(self, gradient: Tensor, learning_rate: Tensor, t: int | Tensor) -> None:
         import torch
 
         (first, second), (below,) = self.state, self.scratch

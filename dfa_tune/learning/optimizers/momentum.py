@@ -15,7 +15,7 @@ class Optimizer(Base):
 
     slots = 1
 
-    def step(self, gradient: Tensor, learning_rate: Tensor, t: int) -> None:
+    def step(self, gradient: Tensor, learning_rate: Tensor, t: int | Tensor) -> None:
         (velocity,) = self.state
         velocity.mul_(RHO).addcmul_(gradient, learning_rate)
         self.parameter.sub_(velocity)

@@ -21,7 +21,7 @@ class Optimizer(Base):
 
     slots = 1
 
-    def step(self, gradient: Tensor, learning_rate: Tensor, t: int) -> None:
+    def step(self, gradient: Tensor, learning_rate: Tensor, t: int | Tensor) -> None:
         (velocity,) = self.state
         gradient.mul_(learning_rate)
         velocity.mul_(RHO).add_(gradient)

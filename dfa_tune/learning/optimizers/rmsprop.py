@@ -15,7 +15,7 @@ class Optimizer(Base):
 
     slots, scratches = 1, 1
 
-    def step(self, gradient: Tensor, learning_rate: Tensor, t: int) -> None:
+    def step(self, gradient: Tensor, learning_rate: Tensor, t: int | Tensor) -> None:
         import torch
 
         (square,), (factor,) = self.state, self.scratch

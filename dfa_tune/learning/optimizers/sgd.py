@@ -13,11 +13,18 @@ if TYPE_CHECKING:
 class Optimizer(Base):
     """No state."""
 
-    def step(self, gradient: Tensor, learning_rate: Tensor, t: int) -> None:
+    def step(self, gradient: Tensor, learning_rate: Tensor, t: int | Tensor) -> None:
         self.parameter.addcmul_(gradient, learning_rate, value=-1)
 
     def step_product(
-        self, x: Tensor, delta: Tensor, scale: float, learning_rate: Tensor, decay: float, t: int, out: Tensor
+        self,
+        x: Tensor,
+        delta: Tensor,
+        scale: float,
+        learning_rate: Tensor,
+        decay: float,
+        t: int | Tensor,
+        out: Tensor,
     ) -> None:
         """The same step inside the matrix product: the gradient is never written to memory."""
         from dfa_tune.learning.products import whole
