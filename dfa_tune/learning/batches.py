@@ -11,6 +11,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -61,6 +62,8 @@ class Batches:
     """Gathers batches of draws, one draw a stream; both x and labels in the weights' type.
 
     `stream_of`: each member's stream. Where all members share one, x and labels have a leading 1.
+    `at_once`: all streams are gathered by the same three kernels, which a GPU prefers; a CPU's cache prefers
+    stream after stream. None: by the device.
     """
 
     def __init__(
@@ -74,6 +77,7 @@ class Batches:
         device: torch.device,
         *,
         inputs: bool = True,
+        at_once: bool | None = None,
     ) -> None:
         self.items = [items.tensor(draw.items) for draw in draws]
         self._indices = [torch.from_numpy(np.ascontiguousarray(draw.indices)).to(device) for draw in draws]
@@ -82,22 +86,28 @@ class Batches:
         self._centre = centre
         # Where every member has a stream of its own, or all have one, nothing is copied
         in_order = len(draws) == 1 or list(stream_of) == list(range(len(draws)))
-        self._spread = None if in_order else list(stream_of)
+        self._spread = None if in_order else torch.tensor(stream_of, device=device)
         self.tables: list[Table] = []  # a stream's frozen products, where they are known
+        self.size = size
         k = draws[0].indices.shape[1]
         self._x = self._bytes = None
         if inputs:
             width = k * self.items[0].shape[1]
             self._x = torch.empty(len(draws), size, width, dtype=dtype, device=device)
-            self._bytes = self.items[0].new_empty(size * k, self.items[0].shape[1])
+            self._pool = self._pooled() if at_once or (at_once is None and device.type != "cpu") else None
+            rows = size * k * (1 if self._pool is None else len(draws))
+            self._bytes = self.items[0].new_empty(rows, self.items[0].shape[1])
 
     def get(self, part: slice) -> Batch:
         """The tuples of `part`; valid until the next call."""
-        labels = self._labels[:, part]
-        chosen = [indices[part] for indices in self._indices]
+        return self._batch([indices[part] for indices in self._indices], self._labels[:, part])
+
+    def _batch(self, chosen: list[Tensor], labels: Tensor) -> Batch:
+        """The batch of each stream's items (B, k) and labels (S, B), side by side for the members."""
         x = None if self._x is None else self._gather(self._x[:, : labels.shape[1]], chosen)
         if self._spread is not None:
-            labels, x = labels[self._spread], None if x is None else x[self._spread]
+            labels = labels.index_select(0, self._spread)
+            x = None if x is None else x.index_select(0, self._spread)
         return Batch(x, chosen, labels)
 
     def known(self, batch: Batch) -> Tensor | None:
@@ -106,12 +116,60 @@ class Batches:
             return None
         sums = [table.sums(chosen) for table, chosen in zip(self.tables, batch.chosen, strict=True)]
         first = torch.stack(sums) if len(sums) > 1 else sums[0].unsqueeze(0)
-        return first if self._spread is None else first[self._spread]
+        return first if self._spread is None else first.index_select(0, self._spread)
+
+    def _pooled(self) -> tuple[Tensor, Tensor]:
+        """The items of all streams in one array (M, D / k), and where each stream's begin, (S, 1, 1)."""
+        arrays: list[Tensor] = []
+        for items in self.items:
+            if not any(items is array for array in arrays):
+                arrays.append(items)
+        starts = [0, *accumulate(len(array) for array in arrays)]
+        first = [starts[next(n for n, one in enumerate(arrays) if one is items)] for items in self.items]
+        pool = arrays[0] if len(arrays) == 1 else torch.cat(arrays)
+        return pool, torch.tensor(first, device=pool.device).view(-1, 1, 1)
 
     def _gather(self, x: Tensor, chosen: list[Tensor]) -> Tensor:
         assert self._bytes is not None
+        if self._pool is not None:
+            pool, starts = self._pool
+            indices = (torch.stack(chosen) + starts).view(-1)
+            gathered = torch.index_select(pool, 0, indices, out=self._bytes[: len(indices)])
+            return x.copy_(gathered.view(x.shape)).sub_(self._centre)
         for items, indices, out in zip(self.items, chosen, x, strict=True):
             gathered = self._bytes[: indices.numel()]
             torch.index_select(items, 0, indices.reshape(-1), out=gathered)
             out.copy_(gathered.view(out.shape)).sub_(self._centre)
         return x
+
+
+class FixedBatches(Batches):
+    """Batches for a recorded step: the next one is always taken from the same memory.
+
+    `begin`, a 0-dim integer on the device, is the first tuple of the next full batch.
+    """
+
+    def __init__(self, draws: Sequence[Draw], items: Items, *arguments: Any, **named: Any) -> None:
+        super().__init__(draws, items, *arguments, **named)
+        self._known_items = items
+        self._stacked = torch.stack(self._indices)  # (S, N, k)
+        self._indices = list(self._stacked)
+        self.begin = torch.zeros((), dtype=torch.int64, device=self._stacked.device)
+        self._places = torch.arange(self.size, device=self._stacked.device)
+
+    def load(self, draws: Sequence[Draw]) -> bool:
+        """Take the tuples of another epoch, if their items are those known here; else leave all as it is."""
+        known = zip(draws, self.items, strict=True)
+        if not all(self._known_items.tensor(draw.items) is items for draw, items in known):
+            return False
+        for draw, indices, labels in zip(draws, self._indices, self._labels, strict=True):
+            indices.copy_(torch.from_numpy(np.ascontiguousarray(draw.indices)))
+            labels.copy_(torch.from_numpy(draw.labels))
+        return True
+
+    def next(self) -> Batch:
+        """The full batch at `begin`, which moves on; valid until the next call."""
+        places = self._places + self.begin
+        self.begin.add_(self.size)
+        chosen = self._stacked.index_select(1, places)
+        return self._batch(list(chosen), self._labels.index_select(1, places))

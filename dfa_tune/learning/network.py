@@ -175,7 +175,13 @@ class PackedNetwork:
         return done
 
     def _affine(self, x: Tensor | None, weight: Tensor, bias: Tensor | None, scale: float) -> Tensor:
-        """scale * x W + b, (P, B, H), accumulated and returned in the weights' type."""
+        """scale * x W + b, (P, B, H), accumulated and returned in the weights' type.
+
+        Members with one stream of data share x (1, B, D), which is never copied: with a stride of 0 between
+        members it is read again for each, on a GPU from its cache. One product with a wide (D, P H) has the
+        same work and the same tiles, but would leave each member's weights, and its optimizer's state, in
+        rows far apart; `benchmarks/gpu.py` measures both products.
+        """
         assert x is not None
         members, batch = weight.shape[0], x.shape[1]
         if self.product_dtype != self.dtype or not whole(batch, *weight.shape[1:]):
@@ -265,7 +271,7 @@ class PackedNetwork:
         optimizers: dict[str, Base],
         learning_rate: Tensor,
         decay: float,
-        t: int,
+        t: int | Tensor,
         buffers: dict[str, Tensor],
     ) -> None:
         """One optimizer step t of every trained parameter; error (P, B) and deltas come from one pass."""

@@ -5,25 +5,22 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from dfa_tune.learning.alignment import cosine, cosine_of_rows
-from dfa_tune.learning.batches import Batch, Batches, Items, item_order
-from dfa_tune.learning.frozen import Table, pays
-from dfa_tune.learning.losses import cross_entropy, probability
-from dfa_tune.learning.network import PackedNetwork, Pass
-from dfa_tune.learning.optimizers._base import Base
-from dfa_tune.learning.products import tuple_sums
+from dfa_tune.learning.batches import Batches, item_order
+from dfa_tune.learning.feed import Feed
+from dfa_tune.learning.graph import WORTH_RECORDING, RecordedStep
+from dfa_tune.learning.network import PackedNetwork
 from dfa_tune.learning.settings import Network, Training
-from dfa_tune.problems.draw import Draw, Problem
+from dfa_tune.learning.step import Step, Sums, evaluated_parameters
+from dfa_tune.problems.draw import Problem
 from dfa_tune.registry import OPTIMIZERS, RULES
 
-TEST_CHUNK = 256  # tuples tested at once: they stay in the cache, and the order of sums is fixed
 ENTERED = ("hidden.0.weight", "hidden.0.gate_weight")  # parameters whose rows are inputs
 METRICS = (
     "train_loss",
@@ -48,25 +45,23 @@ class Member:
 
 @dataclass
 class _Epoch:
-    """An epoch on its way. Its sums and alignments are those of the members, (P,)."""
+    """An epoch on its way. Alignments are the members', (P,)."""
 
     batches: Batches
     samples: int
-    size: int  # tuples a batch
     evaluated: bool
-    loss: Tensor
-    correct: Tensor
-    alignments: dict[str, Tensor]
+    sums: Sums
+    alignments: dict[str, Tensor] = field(default_factory=dict)
     batch: int = 0  # the next one
 
     @property
     def finished(self) -> bool:
-        return self.batch * self.size >= self.samples
+        return self.batch * self.batches.size >= self.samples
 
     @property
     def last_full(self) -> int:
         """The batch on which alignments are measured."""
-        return self.samples // self.size - 1
+        return self.samples // self.batches.size - 1
 
 
 class PackTraining:
@@ -76,6 +71,9 @@ class PackTraining:
     are dictionaries, one a member and evaluated epoch: `member` (its position), `epoch`, the METRICS
     (None where they do not apply, or are no longer finite), `diverged` and `seconds` (wall time since
     the last row, divided by P).
+
+    `recorded`: full batches are steps of one recorded computation, which a GPU replays (`graph.py`); None: on
+    a GPU, where there are enough of them. Numbers do not depend on it.
     """
 
     def __init__(
@@ -87,19 +85,15 @@ class PackTraining:
         optimizer: str,
         members: Sequence[Member],
         device: torch.device | str = "cpu",
+        recorded: bool | None = None,
     ) -> None:
         self.problem, self.training, self.members = problem, training, list(members)
         self.rule = RULES[rule]
         self.device = torch.device(device)
         seeds = [member.seed for member in members]
-        # A centre that is a whole number leaves bytes exact in bfloat16's 8 bits
-        self.centre = round(problem.mean) if training.precision == "bfloat16" else problem.mean
-        self.streams = list(dict.fromkeys(seeds))  # members with one seed see one stream of data
-        self._stream_of = [self.streams.index(seed) for seed in seeds]
         first = problem.train(seeds[0], 1)  # its shape tells how tuples are laid out
         rows, columns = first.items.shape[1:]
         self._order = item_order(rows, columns, first.indices.shape[1])
-        self._samples = len(first.labels)
         self.network = PackedNetwork(
             network,
             self.rule,
@@ -111,13 +105,18 @@ class PackTraining:
             device=self.device,
             order=self._order,
         )
-        kind: type[Base] = OPTIMIZERS[optimizer]
-        self.optimizers = {name: kind(parameter) for name, parameter in self.network.parameters().items()}
+        samples = len(first.labels)
+        size = samples if training.batch_size == "full" else min(int(training.batch_size), samples)
+        self._feed = Feed(problem, training, self.network, seeds, samples, size)
         rates = torch.tensor([member.learning_rate for member in members], dtype=self.network.dtype)
-        self.learning_rate = rates.view(-1, 1, 1).to(self.device)
-        self._items = Items(self.device, most=2 * len(self.streams))
-        self._tables: list[Table] = []
-        self._buffers: dict[str, Tensor] = {}
+        rates = rates.view(-1, 1, 1).to(self.device)
+        self._step = Step(self.network, OPTIMIZERS[optimizer], rates, training.weight_decay)
+        self.optimizers = self._step.optimizers
+        if recorded is None:
+            enough = training.epochs * (samples // size) >= WORTH_RECORDING
+            recorded = self.device.type == "cuda" and enough
+        self._records = recorded
+        self._recorded: RecordedStep | None = None
         self.epoch, self.steps = 0, 0
         self.diverged = [False] * len(members)
         self._clock = 0.0
@@ -127,6 +126,11 @@ class PackTraining:
     def finished(self) -> bool:
         """Whether the last epoch is done."""
         return self.epoch >= self.training.epochs and self._current is None
+
+    @property
+    def captured(self) -> bool:
+        """Whether full batches are a CUDA graph by now."""
+        return self._recorded is not None and self._recorded.captured
 
     def run_epoch(self) -> list[dict[str, Any]]:
         """Train to the end of an epoch; its rows, none where this epoch is not evaluated."""
@@ -146,145 +150,71 @@ class PackTraining:
         if self._current is None:
             self.epoch += 1
             self._current = self._begin()
-        epoch, values = self._current, {}
+        epoch, metrics, values = self._current, {}, []
         self._train(epoch)
         while not epoch.finished and time.perf_counter() < deadline:
             self._train(epoch)
         if epoch.finished:
             self._current = None
+            if self.device.type != "cpu" and not self.finished:  # the GPU is at its steps still
+                self._feed.draw_ahead(self.epoch + 1)
             if epoch.evaluated:
-                metrics = {"train_loss": epoch.loss / epoch.samples}
-                metrics |= {"train_accuracy": epoch.correct / epoch.samples, **epoch.alignments}
-                metrics |= self._test([self.problem.test(seed, self.epoch) for seed in self.streams])
-                values = {name: value.tolist() for name, value in metrics.items()}
+                metrics = self._metrics(epoch)
+            values = torch.stack(list(metrics.values())).tolist() if metrics else []  # waits for the device
         self._clock += time.perf_counter() - start
-        return self._rows(values) if values else []
+        return self._rows(dict(zip(metrics, values, strict=True))) if metrics else []
+
+    def _metrics(self, epoch: _Epoch) -> dict[str, Tensor]:
+        """Of an evaluated epoch that has ended, (P,) in float64 each."""
+        sums = epoch.sums
+        trained = {"train_loss": sums.loss / epoch.samples, "train_accuracy": sums.correct / epoch.samples}
+        return trained | epoch.alignments | self._test()
 
     # -- training -------------------------------------------------------------------------------
 
     def _begin(self) -> _Epoch:
         """The epoch `self.epoch`, at its first batch."""
-        draws = [self.problem.train(seed, self.epoch) for seed in self.streams]
-        full = self.training.batch_size == "full"
-        size = self._samples if full else min(int(self.training.batch_size), self._samples)
-        last = self.epoch >= self.training.epochs
-        return _Epoch(
-            self._batches(draws, size, tuples=self._samples * self.training.epochs),
-            self._samples,
-            size,
-            last or self.epoch % self.training.evaluate_every == 0,
-            loss=torch.zeros(len(self.members), dtype=torch.float64, device=self.device),
-            correct=torch.zeros(len(self.members), dtype=torch.float64, device=self.device),
-            alignments={},
-        )
+        evaluated = self.epoch >= self.training.epochs or self.epoch % self.training.evaluate_every == 0
+        if self._records:
+            self._record()
+        if (recorded := self._recorded) is not None:
+            return _Epoch(recorded.batches, self._feed.samples, evaluated, recorded.sums.clear())
+        sums = Sums.zeros(len(self.members), self.device)
+        return _Epoch(self._feed.train(self.epoch), self._feed.samples, evaluated, sums)
+
+    def _record(self) -> None:
+        """Ready the recorded step for the epoch, or give it up where the epoch's items are new ones."""
+        if self._recorded is None:
+            fixed, sums = self._feed.train_fixed(self.epoch), Sums.zeros(len(self.members), self.device)
+            self._recorded = RecordedStep(self._step, fixed, sums)
+        elif not self._feed.load(self._recorded.batches, self.epoch):
+            self._records, self._recorded = False, None
 
     def _train(self, epoch: _Epoch) -> None:
         """One batch."""
-        begin = epoch.batch * epoch.size
-        batch = epoch.batches.get(slice(begin, begin + epoch.size))
-        done = self._forward(epoch.batches, batch)
-        # The gradient of the mean over the batch, which may be shorter at the end
-        error = (probability(done.logits) - batch.labels).div_(batch.labels.shape[1])
-        if epoch.evaluated:
-            epoch.loss += tuple_sums(cross_entropy(done.logits, batch.labels))
-            epoch.correct += ((done.logits > 0) == (batch.labels > 0)).sum(1)
+        begin, end = epoch.batch * epoch.batches.size, (epoch.batch + 1) * epoch.batches.size
         self.steps += 1
-        if epoch.evaluated and epoch.batch == epoch.last_full and self.rule.trains_hidden:
-            epoch.alignments = self._measured_step(done, error)
+        measured = epoch.evaluated and epoch.batch == epoch.last_full and self.rule.trains_hidden
+        if self._recorded is not None and end <= epoch.samples and not measured:
+            self._recorded.take(begin, self.steps)
         else:
-            self._step(done, error, self._deltas(done, error))
+            batch = epoch.batches.get(slice(begin, end))
+            if measured:
+                epoch.alignments = self._step.take_measured(epoch.batches, batch, self.steps, epoch.sums)
+            else:
+                self._step.take(epoch.batches, batch, self.steps, epoch.sums if epoch.evaluated else None)
         epoch.batch += 1
-
-    def _batches(self, draws: list[Draw], size: int, tuples: int) -> Batches:
-        """Batches of an epoch or a test; `tuples`: how many of their kind there will be in all."""
-        frozen = not self.rule.trains_hidden
-        known = (frozen or self.rule.gate is not None) and pays(len(draws[0].items), tuples)
-        batches = Batches(
-            draws,
-            self._items,
-            self._stream_of,
-            size,
-            self.centre,
-            self.network.dtype,
-            self.device,
-            inputs=not (frozen and known),
-        )
-        batches.tables = (
-            [self._table(stream, items) for stream, items in enumerate(batches.items)] if known else []
-        )
-        return batches
-
-    def _table(self, stream: int, items: Tensor) -> Table:
-        """The frozen products of a stream's items, computed once while they stay the same."""
-        for table in self._tables:
-            if table.items is items and table.stream == stream:
-                return table
-        if len(self._tables) >= 2 * len(self.streams):
-            self._tables.clear()
-        weight, bias = self.network.frozen_products(self._stream_of.index(stream))
-        table = Table(items, weight, bias, self.centre, self.network.scale, self.network.operand, stream)
-        self._tables.append(table)
-        return table
-
-    def _forward(self, batches: Batches, batch: Batch) -> Pass:
-        return self.network.forward(batch.x, batches.known(batch))
-
-    def _deltas(self, done: Pass, error: Tensor) -> list[Tensor]:
-        return self.network.deltas(done, error) if self.rule.trains_hidden else []
-
-    def _step(self, done: Pass, error: Tensor, deltas: list[Tensor]) -> None:
-        self.network.apply(
-            done,
-            error,
-            deltas,
-            self.optimizers,
-            self.learning_rate,
-            self.training.weight_decay,
-            self.steps,
-            self._buffers,
-        )
-
-    def _measured_step(self, done: Pass, error: Tensor) -> dict[str, Tensor]:
-        """The same step, and the alignments that belong to it: B and w2 as they are before it."""
-        network, weight = self.network, self.network.layers[0].weight
-        deltas = network.deltas(done, error)
-        gradient = network.first_gradient(done, deltas)
-        bp_gradient = network.first_gradient(done, network.deltas(done, error, backpropagate=True))
-        before, feedback_alignment = weight.clone(), self._feedback_alignment()
-        self._step(done, error, deltas)
-        measured = {
-            "feedback_alignment": feedback_alignment,
-            "gradient_alignment": cosine(gradient, bp_gradient),
-            "gradient_alignment_rows": cosine_of_rows(gradient, bp_gradient),
-            "step_alignment": cosine(before - weight, bp_gradient),
-        }
-        return {name: value for name, value in measured.items() if value is not None}
-
-    def _feedback_alignment(self) -> Tensor | None:
-        """The cosine of the last hidden layer's feedback and the output weights, (P,)."""
-        if self.rule.transport is None:
-            return None
-        output = self.network.output.transpose(1, 2)
-        return cosine(self.rule.transport(output, self.network.feedback[-1]), output)
 
     # -- testing --------------------------------------------------------------------------------
 
-    def _evaluated(self, name: str) -> Tensor:
-        return self.optimizers[name].evaluated()
-
-    def _test(self, draws: list[Draw]) -> dict[str, Tensor]:
-        samples = len(draws[0].labels)
-        tests = -(-self.training.epochs // self.training.evaluate_every)
-        batches = self._batches(draws, min(TEST_CHUNK, samples), tuples=samples * tests)
-        loss = torch.zeros(len(self.members), dtype=torch.float64, device=self.device)
-        correct = torch.zeros_like(loss)
-        with _EvaluatedParameters(self):
-            for begin in range(0, samples, TEST_CHUNK):
-                batch = batches.get(slice(begin, begin + TEST_CHUNK))
-                logits = self._forward(batches, batch).logits
-                loss += cross_entropy(logits, batch.labels).sum(1)
-                correct += ((logits > 0) == (batch.labels > 0)).sum(1)
-        return {"test_loss": loss / samples, "test_accuracy": correct / samples}
+    def _test(self) -> dict[str, Tensor]:
+        batches, samples = self._feed.test(self.epoch)
+        sums = Sums.zeros(len(self.members), self.device)
+        with evaluated_parameters(self.optimizers):
+            for begin in range(0, samples, batches.size):
+                batch = batches.get(slice(begin, begin + batches.size))
+                sums.add(self.network.forward(batch.x, batches.known(batch)).logits, batch.labels)
+        return {"test_loss": sums.loss / samples, "test_accuracy": sums.correct / samples}
 
     # -- rows -----------------------------------------------------------------------------------
 
@@ -316,7 +246,7 @@ class PackTraining:
 
         The first layer's rows are in the thesis' order: tuples flattened row by row.
         """
-        tensors = {name: self._evaluated(name) for name in self.network.parameters()} | self.network.frozen()
+        tensors = {name: one.evaluated() for name, one in self.optimizers.items()} | self.network.frozen()
         kept = {name: tensor[member].cpu() for name, tensor in tensors.items()}
         place = torch.from_numpy(np.argsort(self._order))
         return {name: (t[place] if name in ENTERED else t).contiguous() for name, t in kept.items()}
@@ -335,7 +265,7 @@ class PackTraining:
         state["diverged"] = torch.tensor(self.diverged)
         state["clock"] = torch.tensor(self._clock, dtype=torch.float64)
         if epoch is not None:
-            state |= {"sum.loss": epoch.loss, "sum.correct": epoch.correct}
+            state |= {"sum.loss": epoch.sums.loss, "sum.correct": epoch.sums.correct}
             state |= {f"alignment.{name}": value for name, value in epoch.alignments.items()}
         return state
 
@@ -356,31 +286,15 @@ class PackTraining:
         self._clock = float(state["clock"])
         self._current = None
         if batch >= 0:
+            trained = Sums(
+                state["sum.loss"].clone(), state["sum.correct"].clone()
+            )  # may be those of this pack
             self._current = epoch = self._begin()
             epoch.batch = batch
-            epoch.loss += state["sum.loss"].to(self.device)
-            epoch.correct += state["sum.correct"].to(self.device)
+            epoch.sums.loss += trained.loss.to(self.device)
+            epoch.sums.correct += trained.correct.to(self.device)
             epoch.alignments = {
                 name.removeprefix("alignment."): value.to(self.device)
                 for name, value in state.items()
                 if name.startswith("alignment.")
             }
-
-
-class _EvaluatedParameters:
-    """While open, the network holds the parameters to be tested (see `Base.evaluated`)."""
-
-    def __init__(self, training: PackTraining) -> None:
-        self._optimizers = training.optimizers
-        self._kept: dict[str, Tensor] = {}
-
-    def __enter__(self) -> None:
-        for name, optimizer in self._optimizers.items():
-            value = optimizer.evaluated()
-            if value is not optimizer.parameter:
-                self._kept[name] = optimizer.parameter.clone()
-                optimizer.parameter.copy_(value)
-
-    def __exit__(self, *_: object) -> None:
-        for name, kept in self._kept.items():
-            self._optimizers[name].parameter.copy_(kept)
