@@ -1,0 +1,104 @@
+"""Sweeps as jobs of a cluster that this machine is not part of."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from dfa_tune.cli.frame import app
+from dfa_tune.cli.options import (
+    Concurrent,
+    Cpus,
+    Gpus,
+    Methods,
+    Pack,
+    Server,
+    Set,
+    Space,
+    pack_size,
+    sweep_of,
+)
+from dfa_tune.errors import UserError
+
+
+@app.command(rich_help_panel="Cluster")
+def submit(
+    space: Space,
+    results: Annotated[
+        str, typer.Option(help="Folder (absolute) or URI that the whole cluster shares.", metavar="DIR|URI")
+    ],
+    data: Annotated[
+        Path | None, typer.Option(help="Folder of torchvision's files, on the cluster; absolute.")
+    ] = None,
+    set_: Set = None,
+    method: Methods = None,
+    address: Server = None,
+    pack: Pack = "auto",
+    cpus_per_pack: Cpus = 1,
+    gpus_per_pack: Gpus = None,
+    max_concurrent: Concurrent = None,
+    wait: Annotated[bool, typer.Option(help="Follow the job to its end.")] = True,
+) -> None:
+    """Runs a sweep as a job of a cluster that this machine is not part of."""
+    from dfa_tune.orchestration.submission import JobServer, server_address
+
+    for option, value in (("--results", results), ("--data", data)):
+        if value is not None and "://" not in str(value) and not Path(value).is_absolute():
+            raise UserError(f"{option} {value}: valid: an absolute path on the cluster's machines, or a URI")
+    pack_size(pack)
+    options = {
+        "--results": results,
+        "--data": data,
+        "--pack": pack,
+        "--cpus-per-pack": cpus_per_pack,
+        "--gpus-per-pack": gpus_per_pack,
+        "--max-concurrent": max_concurrent,
+    }
+    given = [f"{option}={value}" for option, value in options.items() if value is not None]
+    server = JobServer(address or server_address())
+    job = server.submit(sweep_of(space, set_, method), given)
+    typer.echo(f"job {job}\n  its output   dfa-tune jobs {job}\n  to end it    dfa-tune jobs {job} --stop")
+    if wait:
+        _follow(server, job)
+
+
+@app.command(rich_help_panel="Cluster")
+def jobs(
+    name: Annotated[str | None, typer.Argument(metavar="[JOB]", help="Show this job's output.")] = None,
+    stop: Annotated[bool, typer.Option("--stop", help="End the job; what it has finished is kept.")] = False,
+    address: Server = None,
+) -> None:
+    """The jobs of a cluster; of one, its output to its end; or ends it."""
+    from datetime import datetime
+
+    from dfa_tune.orchestration.submission import JobServer, server_address
+
+    if stop and name is None:
+        raise UserError("--stop: name the job; `dfa-tune jobs` lists them")
+    server = JobServer(address or server_address())
+    if name is None:
+        for job in server.jobs():
+            started = datetime.fromtimestamp(job.started) if job.started else None
+            when = f"{started:%Y-%m-%d %H:%M}" if started else "not started yet"
+            typer.echo(f"{job.name}  {job.status.lower():<9}  {when}  {job.command}")
+    elif stop:
+        was_running = server.stop(name)
+        typer.echo(f"{name}: {'stopping' if was_running else 'was not running any more'}")
+    else:
+        _follow(server, name)
+
+
+def _follow(server: Any, name: str) -> None:
+    """Print what the job prints; exits as it does."""
+    try:
+        for text in server.follow(name):
+            typer.echo(text, nl=False)
+    except KeyboardInterrupt:
+        typer.echo(f"\nThe job goes on. To see more:\n  dfa-tune jobs {name}", err=True)
+        raise typer.Exit(130) from None
+    job = server.job(name)
+    if job.status != "SUCCEEDED":
+        typer.echo(f"job {name}: {job.status.lower()}: {job.message}", err=True)
+        raise typer.Exit(job.exit_code if job.exit_code and job.exit_code > 0 else 1)

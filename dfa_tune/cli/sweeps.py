@@ -1,0 +1,214 @@
+"""Planning, running and watching a sweep."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dfa_tune.cli.frame import app
+from dfa_tune.cli.options import (
+    Concurrent,
+    Cpus,
+    Data,
+    Gpus,
+    Methods,
+    Pack,
+    Results,
+    Set,
+    Space,
+    pack_size,
+    sweep_of,
+)
+from dfa_tune.cli.screen import print_table
+
+if TYPE_CHECKING:
+    from dfa_tune.sweep import Sweep
+
+
+@app.command("list", rich_help_panel="Sweeps")
+def list_spaces() -> None:
+    """The search spaces, one line each."""
+    from dfa_tune.sweep import load_sweep, space_names
+
+    names = space_names()
+    for name in names:
+        typer.echo(f"{name:<{max(map(len, names))}}  {load_sweep(name).title}")
+
+
+@app.command(rich_help_panel="Sweeps")
+def plan(
+    space: Space,
+    results: Results = "results",
+    data: Data = None,
+    set_: Set = None,
+    method: Methods = None,
+    pack: Pack = "auto",
+    cpus_per_pack: Cpus = 1,
+    nodes: Annotated[int, typer.Option(min=1, help="Machines, each with the cores of this one.")] = 1,
+    gpus: Annotated[int, typer.Option(min=0, help="GPUs of all machines, a pack on each.")] = 0,
+    price: Annotated[
+        float | None, typer.Option(min=0, help="Of a machine for an hour, in any currency.")
+    ] = None,
+) -> None:
+    """Trials, packs, what is done already, an estimate of the time; starts nothing."""
+    from dfa_tune.analysis.load import load
+    from dfa_tune.orchestration.estimate import estimate
+    from dfa_tune.orchestration.ledger import Ledger
+    from dfa_tune.orchestration.packs import make_packs
+    from dfa_tune.orchestration.progress_text import clock
+    from dfa_tune.orchestration.session import available_cpus
+    from dfa_tune.results.store import Store
+
+    size = pack_size(pack)
+    sweep = sweep_of(space, set_, method)
+    agenda, rows = load(sweep, results, data=data)
+    ledger = Ledger(agenda, Store(results, sweep.name), rows)
+    count, ready = ledger.count(), ledger.ready()
+    slots = gpus or nodes * max(1, available_cpus() // cpus_per_pack)
+    unseen = count.remaining - len(ready)
+    guess = estimate(ready, unseen, rows, device="cuda" if gpus else "cpu")
+    typer.echo(f"{sweep.name}: {sweep.title}")
+    typer.echo(f"  methods     {', '.join(dict.fromkeys(m.name for m in sweep.methods))}")
+    if sweep.axes:
+        typer.echo(f"  axes        {', '.join(sweep.axes)}")
+    typer.echo(f"  trials      {count.planned} planned, {count.done} done, {count.remaining} remaining")
+    later = f", and {unseen} trials when learning rates are chosen" if unseen else ""
+    typer.echo(
+        f"  packs       {len(make_packs(ready, size, slots, gpu=gpus > 0))} ready, {slots} at once{later}"
+    )
+    if guess is None:
+        typer.echo(
+            "  time        unknown: no trial of this space has been trained on a GPU yet; train a few there"
+        )
+        return
+    how = "measured on this space's finished trials" if guess.measured else "rough, from the products' size"
+    seconds = guess.wall(slots, count.remaining)
+    where = f"{gpus} GPUs" if gpus else f"{slots * cpus_per_pack} cores"
+    typer.echo(f"  time        about {clock(seconds)} on {where} ({how})")
+    if nodes > 1 or gpus or price is not None:
+        hours = nodes * seconds / 3600
+        cost = f": {hours * price:.2f} at {price:g} an hour" if price is not None else ""
+        typer.echo(f"  cost        {hours:.2f} hours of a machine{cost}")
+
+
+@app.command(rich_help_panel="Sweeps")
+def run(
+    space: Space,
+    results: Results = "results",
+    data: Data = None,
+    set_: Set = None,
+    method: Methods = None,
+    address: Annotated[
+        str | None, typer.Option(help="Ray cluster: auto or HOST:PORT; default a local one.")
+    ] = None,
+    pack: Pack = "auto",
+    cpus_per_pack: Cpus = 1,
+    gpus_per_pack: Gpus = None,
+    max_concurrent: Concurrent = None,
+) -> None:
+    """Runs what is not done; may be stopped and run again at any time."""
+    from dfa_tune.orchestration.runner import Resources, run_sweep
+
+    sweep = sweep_of(space, set_, method)
+    resources = Resources(
+        address=address,
+        pack=pack_size(pack),
+        cpus_per_pack=cpus_per_pack,
+        gpus_per_pack=gpus_per_pack,
+        max_concurrent=max_concurrent,
+    )
+    from rich.console import Console
+
+    try:
+        outcome = run_sweep(
+            sweep, results, data=data, resources=resources, console=Console(), meanwhile=_import_matplotlib
+        )
+    except KeyboardInterrupt:
+        typer.echo(
+            "\nInterrupted. Finished trials are kept, and checkpoints of those in training, half a minute old"
+            " at most; to go on:\n  " + _retry_command(),
+            err=True,
+        )
+        raise typer.Exit(130) from None
+    for name in outcome.set_aside:
+        typer.echo(f"Set aside as damaged: {name} (now in {sweep.name}/damaged)")
+    if outcome.taken_over:
+        typer.echo(f"Taken over from other spaces: {outcome.taken_over} trials")
+    if not outcome.trained and not outcome.failed:
+        typer.echo(f"Nothing left to do: all {outcome.count.planned} trials of {sweep.name} are done.")
+    _show_results(sweep, results, data, redraw=outcome.trained + outcome.taken_over > 0)
+    if outcome.failed or outcome.count.remaining:
+        for trial, cause in outcome.failed.items():
+            typer.echo(f"failed: {trial}: {cause}", err=True)
+        typer.echo(f"{outcome.count.remaining} trials remain; to retry:\n  {_retry_command()}", err=True)
+        raise typer.Exit(1)
+
+
+@app.command(rich_help_panel="Sweeps")
+def status(
+    space: Space,
+    results: Results = "results",
+    data: Data = None,
+    set_: Set = None,
+    method: Methods = None,
+) -> None:
+    """Done, running, failed, remaining; from another terminal too."""
+    from dfa_tune.analysis.load import load
+    from dfa_tune.orchestration.ledger import Ledger
+    from dfa_tune.results.failures import failures
+    from dfa_tune.results.leases import Leases
+    from dfa_tune.results.store import Store
+
+    sweep = sweep_of(space, set_, method)
+    store = Store(results, sweep.name)
+    agenda, rows = load(sweep, results, data=data)
+    ledger = Ledger(agenda, store, rows)
+    count = ledger.count()
+    left = {trial.id: trial for trial in ledger.ready()}
+    running = left.keys() & {t for lease in Leases(store).active().values() for t in lease.trial_ids}
+    failed = {trial: cause for trial, cause in failures(store).items() if trial in left.keys() - running}
+    typer.echo(
+        f"{sweep.name}: {count.planned} trials: {count.done} done, {len(running)} running,"
+        f" {len(failed)} failed, {count.remaining - len(running) - len(failed)} remaining"
+    )
+    for trial_id, cause in failed.items():
+        trial = left[trial_id]
+        typer.echo(f"failed: {trial_id} ({trial.method.name}, rate {trial.learning_rate:g}): {cause}")
+
+
+def _import_matplotlib() -> None:
+    """What the figure at the end needs, a second of importing."""
+    import matplotlib.backends.backend_agg
+    import matplotlib.backends.backend_svg  # noqa: F401
+
+
+def _show_results(sweep: Sweep, results: str, data: Path | None, *, redraw: bool) -> None:
+    """The summary table, and the paths of the figure and of the results."""
+    from dfa_tune.analysis.load import load
+    from dfa_tune.analysis.tables import summary_table
+    from dfa_tune.results.store import Store
+
+    agenda, rows = load(sweep, results, data=data)
+    print_table(sweep.title or sweep.name, summary_table(agenda, rows))
+    store = Store(results, sweep.name)
+    figures = [store.path("figures", f"{sweep.name}.{suffix}") for suffix in ("png", "svg")]
+    if redraw or not all(Path(path).exists() for path in figures):
+        from dfa_tune.analysis.figures import write
+
+        figures = write(agenda, rows, store, data)[:2]  # the rates that were tried come after
+    for path in figures:
+        typer.echo(f"figure   {path}")
+    typer.echo(f"results  {store.path('epochs')}")
+
+
+def _retry_command() -> str:
+    return "dfa-tune " + " ".join(_quoted(argument) for argument in sys.argv[1:])
+
+
+def _quoted(argument: str) -> str:
+
+    return shlex.quote(argument)
