@@ -221,7 +221,10 @@ def test_a_missing_data_set_without_network_is_told_within_ten_seconds(tmp_path:
     assert str(tmp_path / "data" / "MNIST" / "raw") in process.stderr
 
 
-def test_ctrl_c_keeps_what_is_done_and_says_how_to_resume(tmp_path: Path) -> None:
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_stopped_by_a_signal_it_keeps_what_is_done_and_says_how_to_resume(
+    stop: signal.Signals, tmp_path: Path
+) -> None:
     space = tmp_path / "long.yaml"
     text = SPACE.replace("name: tiny", "name: long").replace("epochs: 2", "epochs: 100000")
     space.write_text(text)
@@ -235,9 +238,10 @@ def test_ctrl_c_keeps_what_is_done_and_says_how_to_resume(tmp_path: Path) -> Non
     while not list(leases.glob("*.json")) and time.monotonic() < deadline:
         time.sleep(0.2)
     time.sleep(2)
-    os.kill(process.pid, signal.SIGINT)
+    os.kill(process.pid, stop)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
     assert f"dfa-tune run {space}" in err
     assert "Traceback" not in err
+    assert "SIGTERM received" not in err
     assert not list(leases.glob("*.json"))

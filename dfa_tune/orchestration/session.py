@@ -8,7 +8,9 @@ from __future__ import annotations
 import logging
 import os
 import secrets
+import signal
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -91,8 +93,8 @@ class Session:
         else:
             use_token(f"--address {address}")
 
-    def start(self) -> dict[str, float]:
-        """Start or join; returns the cluster's resources. UserError where no cluster answers.
+    def start(self) -> dict[str, dict[str, float]]:
+        """Start or join; returns each machine's resources, by its id. UserError where no cluster answers.
 
         Where the caller has a Ray running in this process already, that one is used, and left running.
         """
@@ -101,7 +103,7 @@ class Session:
 
         if ray.is_initialized():
             self._theirs = True
-            return dict(ray.cluster_resources())
+            return _machines(ray.nodes())
         if late:
             _read_environment_again(loopback=self._address is None)
         if self._address is not None:
@@ -109,7 +111,7 @@ class Session:
         for name in ("ray", "ray.tune", "ray.train", "ray.data"):
             logging.getLogger(name).setLevel(logging.CRITICAL)
         try:
-            with nullcontext() if self._address else _without_helpers():
+            with _kept_sigterm(), nullcontext() if self._address else _without_helpers():
                 ray.init(
                     address=self._address or "local",
                     log_to_driver=False,
@@ -122,8 +124,7 @@ class Session:
             raise UserError(
                 f"--address {self._address}: no Ray cluster can be joined there ({error})"
             ) from error
-        resources: dict[str, float] = ray.cluster_resources()
-        return resources
+        return _machines(ray.nodes())
 
     def __enter__(self) -> Session:
         return self
@@ -133,6 +134,10 @@ class Session:
 
         if not self._theirs:
             ray.shutdown()
+
+
+def _machines(nodes: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
+    return {node["NodeID"]: node["Resources"] for node in nodes if node["Alive"]}
 
 
 def _ask(address: str) -> None:
@@ -158,6 +163,17 @@ def _ask(address: str) -> None:
         ) from None
     except (RpcError, ValueError) as error:
         raise UserError(f"--address {address}: no Ray cluster answers there ({error})") from None
+
+
+@contextmanager
+def _kept_sigterm() -> Iterator[None]:
+    """Restores the handler of SIGTERM: Ray's own prints a stack trace and ends the process without a word."""
+    kept = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        if kept is not None and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, kept)
 
 
 @contextmanager
