@@ -12,15 +12,16 @@ from typing import Any, Literal
 
 from dfa_tune.orchestration.estimate import work
 from dfa_tune.orchestration.memory import WORKER_BYTES, available_memory, largest_pack
+from dfa_tune.orchestration.throughput import Throughput
 from dfa_tune.trial import Trial
 
 PackSize = int | Literal["auto"]
 CPU_PACK = 8  # a core gains little beyond: the products of one member keep it busy already
-GPU_PACK = 64
 PACK_SECONDS = 20.0  # short trials go further together: handing a pack to a worker costs a tenth of a second
 LARGEST_PACK = 256
+CACHED_BYTES = 4 * 2**20  # of a step's hidden units, beyond which they go through memory and a core loses
 PACKS_PER_SLOT = 3  # so that the last pack to end does not keep the other slots waiting for long
-MEMORY_SHARE = 0.7  # of what is free, for all packs together
+MEMORY_SHARE = 0.7  # of what is free, for all packs together; a GPU's recorded steps have the rest
 
 
 @dataclass(frozen=True)
@@ -63,11 +64,13 @@ def make_packs(
     slots: int,
     gpu: bool = False,
     memory: float | None = None,
+    throughput: Throughput | None = None,
 ) -> list[Pack]:
     """`trials` cut into packs, in their order; `slots` packs run at once.
 
     "auto": as large as pays on the device and fits into `memory` (free bytes for all slots together; None:
-    this machine's), but small enough that every slot gets several.
+    this machine's), but small enough that every slot gets several. On a GPU, what pays is what packs that
+    have ended there showed (`throughput`), and one that has no other beside it need not share.
     """
     groups: dict[str, list[Trial]] = {}
     for trial in trials:
@@ -75,22 +78,25 @@ def make_packs(
     if size != "auto":
         return [Pack(tuple(part)) for group in groups.values() for part in _even_parts(group, size)]
     count = sum(map(len, groups.values()))
-    fair = max(1, count // (PACKS_PER_SLOT * slots))
+    fair = count if gpu and slots == 1 else max(1, count // (PACKS_PER_SLOT * slots))
+    measured = (throughput or Throughput()) if gpu else None
     if memory is None:
         memory = available_memory()
     each = MEMORY_SHARE * memory / slots - (0 if gpu else WORKER_BYTES)
     return [
         Pack(tuple(part))
         for group in groups.values()
-        for part in _even_parts(group, min(fair, _worthwhile(group[0], gpu), largest_pack(group, each)))
+        for part in _even_parts(group, min(fair, _worthwhile(group[0], measured), largest_pack(group, each)))
     ]
 
 
-def _worthwhile(trial: Trial, gpu: bool) -> int:
+def _worthwhile(trial: Trial, on_gpu: Throughput | None) -> int:
     """How many such trials gain from each other's company."""
-    if gpu:
-        return GPU_PACK
-    return max(CPU_PACK, min(LARGEST_PACK, round(PACK_SECONDS / work(trial))))
+    if on_gpu is not None:
+        return on_gpu.wanted(together(trial))
+    step = 4 * max(trial.network.hidden) * int(trial.training.batch_size)  # bytes of a member's hidden units
+    cached = CACHED_BYTES // step
+    return max(1, min(LARGEST_PACK, max(CPU_PACK, round(PACK_SECONDS / work(trial))), cached))
 
 
 def _even_parts(group: Sequence[Trial], size: int) -> Iterable[Sequence[Trial]]:

@@ -8,7 +8,8 @@ import pytest
 
 from dfa_tune.agenda import Agenda
 from dfa_tune.orchestration.memory import WORKER_BYTES, largest_pack, member_bytes, pack_bytes, seed_bytes
-from dfa_tune.orchestration.packs import CPU_PACK, MEMORY_SHARE, Pack, make_packs
+from dfa_tune.orchestration.packs import CACHED_BYTES, CPU_PACK, MEMORY_SHARE, Pack, make_packs, together
+from dfa_tune.orchestration.throughput import FIRST, Throughput
 from dfa_tune.sweep import load_sweep
 from dfa_tune.trial import Trial
 
@@ -61,6 +62,40 @@ def test_short_trials_travel_in_larger_packs(trials: list[Trial]) -> None:
     short = [replace(t, training=t.training.model_copy(update={"epochs": 1})) for t in rates]
     assert max(len(p.trials) for p in make_packs(rates, "auto", slots=2)) == CPU_PACK
     assert len(make_packs(short, "auto", slots=2)) < len(make_packs(rates, "auto", slots=2)) / 2
+
+
+def test_a_steps_hidden_units_stay_in_a_cores_cache(trials: list[Trial]) -> None:
+    rates = [replace(trials[0], learning_rate=0.001 * n) for n in range(1, 1001)]
+    wide = [
+        replace(
+            t,
+            network=t.network.model_copy(update={"hidden": (1000,)}),
+            training=t.training.model_copy(update={"batch_size": 512, "epochs": 1}),
+        )
+        for t in rates
+    ]
+    assert {len(p.trials) for p in make_packs(wide, "auto", slots=2)} == {CACHED_BYTES // (4 * 1000 * 512)}
+
+
+def test_packs_on_a_gpu_are_as_large_as_packs_before_them_showed_to_pay(trials: list[Trial]) -> None:
+    group = [replace(trials[0], learning_rate=0.001 * n) for n in range(1, 1001)]
+    known, room = Throughput(), 1e12
+
+    def largest() -> int:
+        return max(len(p.trials) for p in make_packs(group, "auto", 1, True, room, known))
+
+    assert largest() == FIRST - 1  # 1000 in 16 even parts
+    known.ended(together(group[0]), FIRST, 1.0)
+    assert 100 < largest() <= 2 * FIRST
+    known.too_large(together(group[0]), 100)
+    assert largest() == 50
+
+
+def test_one_gpu_alone_gets_all_trials_at_once_and_several_share(trials: list[Trial]) -> None:
+    group = [t for t in trials if t.method.name == "bp-sgd"]
+    assert [len(p.trials) for p in make_packs(group, "auto", 1, gpu=True, memory=1e12)] == [5]
+    assert len(make_packs(group, "auto", 2, gpu=True, memory=1e12)) == 5
+    assert len(make_packs(group, "auto", 1, memory=1e12)) == 5
 
 
 def test_auto_cuts_packs_that_fit_into_memory(trials: list[Trial]) -> None:
