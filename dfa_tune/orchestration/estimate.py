@@ -12,9 +12,11 @@ from dfa_tune.trial import Trial
 if TYPE_CHECKING:
     import pandas as pd
 
-# Of one core on products of these sizes, and per step beside them; right within a factor of a few
-FLOPS_A_SECOND = 3.0e10
-SECONDS_A_STEP = 3.0e-4
+# Of one core on products of these sizes, per step beside them, and per hidden unit and tuple of a step, whose
+# value, slope and error pass through memory a dozen times; right within a factor of two or three
+FLOPS_A_SECOND = 6.0e10
+SECONDS_A_STEP = 5.0e-4
+SECONDS_A_UNIT = 6.0e-9
 START_SECONDS = 16.0  # Ray and the first workers
 
 
@@ -33,14 +35,15 @@ class Estimate:
 
 
 def work(trial: Trial) -> float:
-    """Seconds of one core that a trial should take by the size of its matrix products."""
+    """Seconds of one core that a trial should take by the size of its matrix products and of its layers."""
     widths = [inputs(trial.problem), *trial.network.hidden]
     weights = sum(a * b for a, b in pairwise(widths))
     samples, epochs = trial.problem.samples, trial.training.epochs
     steps = -(-samples // int(trial.training.batch_size))
     tests = -(-epochs // trial.training.evaluate_every)
     flops = 2 * weights * (2 * samples * epochs + (trial.problem.test_samples or 0) * tests)
-    return float(flops / FLOPS_A_SECOND + steps * epochs * SECONDS_A_STEP)
+    units = sum(trial.network.hidden) * samples * epochs
+    return float(flops / FLOPS_A_SECOND + steps * epochs * SECONDS_A_STEP + units * SECONDS_A_UNIT)
 
 
 def estimate(trials: list[Trial], unseen: int, rows: pd.DataFrame, device: str = "cpu") -> Estimate | None:
