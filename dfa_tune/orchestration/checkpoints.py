@@ -11,7 +11,7 @@ import json
 import warnings
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dfa_tune.errors import UserError
 from dfa_tune.orchestration.packs import Pack
@@ -44,13 +44,20 @@ class Checkpoint:
     started: float
 
 
+class Begun(NamedTuple):
+    """What a checkpoint's header says of its pack: the trials' ids, and the device, "cpu" or "cuda"."""
+
+    trials: tuple[str, ...]
+    device: str
+
+
 class Checkpoints:
     """The checkpoints of a sweep."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._folder = f"{store.name}/checkpoints"
-        self._known: dict[str, tuple[str, ...]] = {}
+        self._known: dict[str, Begun | None] = {}
 
     def save(self, pack: Pack, environment: Mapping[str, str], checkpoint: Checkpoint) -> None:
         """Write the pack's checkpoint, replacing the one before; UserError if it cannot be written.
@@ -102,26 +109,26 @@ class Checkpoints:
         """Remove the pack's checkpoint, if there is one."""
         self._store.place.remove(self._path(pack_id))
 
-    def packs(self) -> dict[str, tuple[str, ...]]:
-        """The trial ids of each pack that has a checkpoint, by pack id; reads the headers that are new."""
+    def packs(self) -> dict[str, Begun]:
+        """Of each pack that has a checkpoint, what that says of it; reads the headers that are new."""
         names = [name for name in self._store.place.files(self._folder) if name.endswith(SUFFIX)]
         ids = [name.removesuffix(SUFFIX) for name in names if not name.startswith(".")]
-        self._known = {pack: self._known.get(pack) or self._trials(pack) for pack in ids}
-        return {pack: trials for pack, trials in self._known.items() if trials}
+        self._known = {pack: self._known.get(pack) or self._begun(pack) for pack in ids}
+        return {pack: begun for pack, begun in self._known.items() if begun is not None}
 
     def clear(self, done: Collection[str]) -> None:
         """Remove the checkpoints of packs whose trials are all done: their worker died before it could."""
-        for pack, trials in self.packs().items():
-            if all(trial in done for trial in trials):
+        for pack, begun in self.packs().items():
+            if all(trial in done for trial in begun.trials):
                 self.remove(pack)
 
-    def _trials(self, pack_id: str) -> tuple[str, ...]:
-        """Of the pack's file; none where it does not say, which shows again, and is told, in `load`."""
+    def _begun(self, pack_id: str) -> Begun | None:
+        """Of the pack's file; None where it does not say, which shows again, and is told, in `load`."""
         try:
-            trials = _header(self._store.place.read(self._path(pack_id), LARGEST_HEADER))["trials"]
+            header = _header(self._store.place.read(self._path(pack_id), LARGEST_HEADER))
         except (FileNotFoundError, ValueError, KeyError):
-            return ()
-        return tuple(trials)
+            return None
+        return Begun(tuple(header["trials"]), str(header.get("device", "cpu"))) if header["trials"] else None
 
     def _path(self, pack_id: str) -> str:
         return f"{self._folder}/{pack_id}{SUFFIX}"

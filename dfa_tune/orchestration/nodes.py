@@ -17,6 +17,7 @@ import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from dfa_tune.errors import UserError
+from dfa_tune.orchestration.slots import Machines
 from dfa_tune.orchestration.versions import differences, versions
 from dfa_tune.problems.datasets import content_digest
 from dfa_tune.results.store import Store
@@ -96,8 +97,8 @@ class _Occupant:
 class Nodes:
     """Looks after the cluster while a sweep runs; a context.
 
-    `changed` is called, from another thread, with the cluster's resources whenever they have changed;
-    `tell` with a line for the user. Entering raises UserError where a machine may not train.
+    `changed` is called, from another thread, with the machines that train whenever they have changed; `tell`
+    with a line for the user. Entering raises UserError where a machine may not train.
     """
 
     def __init__(
@@ -105,12 +106,13 @@ class Nodes:
         expected: Expected,
         store: Store,
         *,
-        changed: Callable[[Mapping[str, float]], None],
+        changed: Callable[[Machines], None],
         tell: Callable[[str], None],
     ) -> None:
         self._expected, self._store = asdict(expected), store
         self._changed, self._tell = changed, tell
         self._known: set[str] = set()
+        self._refused: set[str] = set()
         self._occupants: list[Any] = []  # Ray ends an actor whose handle is gone
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="nodes", daemon=True)
@@ -139,10 +141,17 @@ class Nodes:
             try:
                 before = self._known
                 for node, where, why in self._examine():
+                    self._refused.add(node["NodeID"])
                     self._occupy(node)
                     self._tell(f"{where} has joined but may not train: {'; '.join(why)}")
                 if self._known != before:
-                    self._changed(ray.cluster_resources())
+                    self._changed(
+                        {
+                            node["NodeID"]: node["Resources"]
+                            for node in ray.nodes()
+                            if node["Alive"] and node["NodeID"] not in self._refused
+                        }
+                    )
             except ray.exceptions.RayError:
                 continue  # the head does not answer just now
 

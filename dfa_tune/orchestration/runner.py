@@ -8,7 +8,7 @@ import tempfile
 import threading
 import uuid
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 from dfa_tune.analysis.load import load
 from dfa_tune.errors import UserError
 from dfa_tune.orchestration.ledger import Count, Ledger
-from dfa_tune.orchestration.memory import gpu_memory
-from dfa_tune.orchestration.packs import PackSize
+from dfa_tune.orchestration.slots import Machines, find_slots
+from dfa_tune.orchestration.slots import Resources as Resources
 from dfa_tune.orchestration.versions import versions
 from dfa_tune.problems.datasets import data_folder
 from dfa_tune.problems.download import ensure
@@ -30,21 +30,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 TRAINER = "dfa_tune.orchestration.work:start_training"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Resources:
-    """What a pack is given, and where.
-
-    `gpus_per_pack` None: a whole GPU where there are some and the space's device allows, else none. On a
-    cluster, `max_concurrent` packs are asked for even where it has not so much yet: it may grow on demand.
-    """
-
-    address: str | None = None  # of a Ray cluster; None: a local Ray of our own
-    pack: PackSize = "auto"
-    cpus_per_pack: int = 1
-    gpus_per_pack: float | None = None
-    max_concurrent: int | None = None
 
 
 @dataclass(frozen=True)
@@ -120,7 +105,7 @@ def _train(
         from dfa_tune.orchestration.progress import Progress
 
         with Progress(console or Console(quiet=True), sweep.name) as progress:
-            return _fit(sweep, ledger, data, resources, session.start(), use_gpus, progress, trainer)
+            return _fit(sweep, ledger, data, resources, session.start(), progress, trainer)
 
 
 def _fit(
@@ -128,19 +113,18 @@ def _fit(
     ledger: Ledger,
     data: str | Path | None,
     resources: Resources,
-    available: dict[str, float],
-    use_gpus: bool,
+    machines: Machines,
     progress: Any,
     trainer: str,
 ) -> dict[str, str]:
     from ray import tune
 
-    from dfa_tune.orchestration.searcher import Causes, TuneThenRepeat
+    from dfa_tune.orchestration.overseer import Overseer
+    from dfa_tune.orchestration.searcher import TuneThenRepeat
     from dfa_tune.orchestration.trainable import PackTrainable
     from dfa_tune.results.leases import Leases
 
-    share = _share(sweep, resources, available, use_gpus)
-    slots = _slots(share, resources, available)
+    devices = {point.training.device for point in sweep.points}
     leases = Leases(ledger.store, uuid.uuid4().hex)
     constant = {
         "results": str(ledger.store.location),
@@ -153,27 +137,25 @@ def _fit(
         "trainer": trainer,
         "versions": versions() if resources.address else None,
     }
-    gpu = share.get("GPU", 0) > 0
-    # Tune lets a searcher have one trial pending: short packs would then all go to the first worker, each
-    # before a second worker has started
-    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(slots + 1)
-    memory = _memory(share, slots, available) if gpu or resources.address else None
-    searcher = TuneThenRepeat(
-        ledger, leases, constant, size=resources.pack, slots=slots, gpu=gpu, memory=memory
-    )
+    # Tune lets a searcher have one trial pending; ours knows how many packs should wait for a worker
+    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = "1000000"
+    slots = find_slots(machines, resources, devices)
+    searcher = TuneThenRepeat(ledger, leases, constant, size=resources.pack, slots=slots)
     progress.watch(searcher)
 
-    def follow(available: Mapping[str, float]) -> None:
-        searcher.slots = _slots(share, resources, available)
+    def follow(machines: Machines) -> None:
+        with suppress(UserError):  # what packs want is not there just now: they wait
+            searcher.slots = find_slots(machines, resources, devices)
 
     scratch = tempfile.mkdtemp(prefix="dfa_tune-")  # Tune's own notes; ours are in the store
     try:
         with _watched(ledger, constant, sweep, resources, follow, progress), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             tuner = tune.Tuner(
-                tune.with_resources(PackTrainable, share),
+                PackTrainable,
                 tune_config=tune.TuneConfig(
                     search_alg=searcher,
+                    scheduler=Overseer(searcher),
                     num_samples=-1,
                     max_concurrent_trials=resources.max_concurrent,
                     reuse_actors=True,
@@ -182,7 +164,7 @@ def _fit(
                     name=sweep.name,
                     storage_path=scratch,
                     verbose=0,
-                    callbacks=[progress, said := Causes()],
+                    callbacks=[progress],
                     failure_config=tune.FailureConfig(max_failures=0),  # the searcher knows better
                     checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
                 ),
@@ -194,7 +176,7 @@ def _fit(
                 leases.release(pack.id)
         shutil.rmtree(scratch, ignore_errors=True)
     failed = {
-        pack: searcher.causes.get(pack.id) or said.causes.get(trial, "its worker died")
+        pack: searcher.causes.get(pack.id) or searcher.said.get(trial, "its worker died")
         for trial, pack in searcher.failed.items()
     }
     for pack, cause in failed.items():
@@ -207,7 +189,7 @@ def _watched(
     constant: dict[str, Any],
     sweep: Sweep,
     resources: Resources,
-    follow: Callable[[Mapping[str, float]], None],
+    follow: Callable[[Machines], None],
     progress: Any,
 ) -> AbstractContextManager[Any]:
     """On a cluster, a watch over its machines; raises UserError where one may not train."""
@@ -217,36 +199,3 @@ def _watched(
 
     expected = Expected.here(ledger.store, constant["data"], sweep.datasets, constant["owner"])
     return Nodes(expected, ledger.store, changed=follow, tell=progress.say)
-
-
-def _share(
-    sweep: Sweep, resources: Resources, available: dict[str, float], use_gpus: bool
-) -> dict[str, float]:
-    """What each pack reserves; UserError where that is more than there is, or can come to be there."""
-    cpus, gpus = available.get("CPU", 0), available.get("GPU", 0) if use_gpus else 0
-    wanted = resources.gpus_per_pack if resources.gpus_per_pack is not None else (1.0 if gpus else 0.0)
-    share = {"CPU": float(resources.cpus_per_pack)} | ({"GPU": wanted} if wanted else {})
-    if resources.address and resources.max_concurrent:
-        return share
-    if any(point.training.device == "cuda" for point in sweep.points) and not gpus:
-        raise UserError("training.device is 'cuda', but Ray offers no GPU; valid here: auto, cpu")
-    if resources.cpus_per_pack > cpus:
-        raise UserError(f"--cpus-per-pack {resources.cpus_per_pack}: Ray offers {cpus:g} CPUs")
-    if wanted > gpus:
-        raise UserError(f"--gpus-per-pack {wanted:g}: Ray offers {gpus:g} GPUs")
-    return share
-
-
-def _memory(share: Mapping[str, float], slots: int, available: Mapping[str, float]) -> float:
-    """Free bytes for all packs at once; what a cluster will grow by is taken to be like what it has."""
-    if "GPU" in share:
-        return gpu_memory(slots * share["GPU"])
-    return available["memory"] * max(1.0, slots * share["CPU"] / available["CPU"])
-
-
-def _slots(share: Mapping[str, float], resources: Resources, available: Mapping[str, float]) -> int:
-    """How many packs run at once."""
-    if resources.address and resources.max_concurrent:
-        return resources.max_concurrent
-    slots = int(min(available.get(name, 0) / each for name, each in share.items()))
-    return max(1, min(slots, resources.max_concurrent or slots))

@@ -18,27 +18,34 @@ from dfa_tune.orchestration.work import PackWork, UnwritableError, out_of_memory
 from dfa_tune.results.leases import EXPIRES, Leases
 from dfa_tune.results.store import Store
 
-STEP_SECONDS = 2.0  # of training a step: the driver hears of each, and should not be busy
-
 # How a pack ended, where it did not end by being published (`outcome` of the last result)
 TOO_LARGE = "too large"  # for the worker's memory
 TAKEN = "taken"  # by another run
 UNWRITABLE = "unwritable"  # results cannot be written: a full disk, say
 
+REFUSED = "may not train"  # what a worker says on a machine with other versions, before it ends
+
 
 class PackTrainable(tune.Trainable):
     """A Ray Tune trial that is a pack. Its config:
 
-    `pack` (Pack.to_json()), `results` and `name` (the Store's), `data` (folder or None), `threads`,
-    `owner` (of leases), `space` (its text, for the files' metadata), `save_weights`, `trainer`
-    ("module:function" with the arguments and the value of `start_training`), `versions` (that a worker must
-    have; None: it is on the driver's machine).
+    `pack` (Pack.to_json()), `request` and `avoid` (of its `Slots`), `step_seconds` (of training between two
+    reports), `results` and `name` (the Store's), `data` (folder or None), `threads`, `owner` (of leases),
+    `space` (its text, for the files' metadata), `save_weights`, `trainer` ("module:function" with the
+    arguments and the value of `start_training`), `versions` (that a worker must have; None: it is on the
+    driver's machine).
     """
+
+    @classmethod
+    def default_resource_request(cls, config: dict[str, Any]) -> tune.PlacementGroupFactory:
+        """What the pack reserves; Tune gives a worker the packs that reserve the same."""
+        elsewhere = {"ray.io/node-id": f"!in({','.join(config['avoid'])})"} if config["avoid"] else {}
+        return tune.PlacementGroupFactory([config["request"]], bundle_label_selector=[elsewhere])
 
     def setup(self, config: dict[str, Any]) -> None:
         self._heartbeat: _Heartbeat | None = None
         if config["versions"] and (why := differences(config["versions"], versions())):
-            raise RuntimeError(f"{platform.node()} may not train: {'; '.join(why)}")
+            raise RuntimeError(f"{platform.node()} {REFUSED}: {'; '.join(why)}")
         self._begin(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -72,11 +79,11 @@ class PackTrainable(tune.Trainable):
         if self._work is None:
             self._work = PackWork(self._config)
         work = self._work
-        work.advance(STEP_SECONDS)
+        work.advance(self._config["step_seconds"])
         if work.finished:
             work.publish()
             self._stop_heartbeat(release=True)
-        return self._result(work.finished, work.progress, work.saved)
+        return self._result(work.finished, work.progress, work.saved) | {"pack_seconds": work.seconds}
 
     def _ended(self, outcome: str, cause: str = "") -> dict[str, Any]:
         self._work = None
@@ -88,7 +95,13 @@ class PackTrainable(tune.Trainable):
 
     def _result(self, done: bool, progress: float, saved: float) -> dict[str, Any]:
         trials = len(self._pack.trials)
-        return {"done": done, "progress": progress, "saved": saved, "pack_trials": trials}
+        return {
+            "done": done,
+            "progress": progress,
+            "saved": saved,
+            "pack_trials": trials,
+            "pack_seconds": 0.0,
+        }
 
     def cleanup(self) -> None:
         self._stop_heartbeat()

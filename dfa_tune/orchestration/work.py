@@ -39,6 +39,8 @@ class PackWork:
         self._resume()
         self.saved = self.training.epoch / self.training.training.epochs  # the checkpoint's share of epochs
         self._saved_at, self._interval = time.monotonic(), SHORTEST
+        self._first, self._spent = max(1, self.training.epoch), 0.0  # the epoch begun with, seconds since
+        self.seconds = 0.0  # that the whole pack takes at the pace of the epochs that ended here; 0: none has
 
     @property
     def finished(self) -> bool:
@@ -52,7 +54,12 @@ class PackWork:
 
     def advance(self, seconds: float) -> None:
         """Train for about so long; write a checkpoint where one is due, or raise UnwritableError."""
+        begin, epoch = time.monotonic(), self.training.epoch
         self._rows += self.training.advance(seconds)
+        self._spent += time.monotonic() - begin
+        ended = self.training.epoch - self._first + self.finished
+        if ended and (self.finished or self.training.epoch > epoch):
+            self.seconds = self._spent / ended * self.training.training.epochs
         if not self.finished and time.monotonic() - self._saved_at >= self._interval:
             self._save()
 

@@ -15,6 +15,7 @@ from dfa_tune.orchestration.checkpoints import Checkpoint, Checkpoints
 from dfa_tune.orchestration.ledger import Ledger
 from dfa_tune.orchestration.packs import Pack
 from dfa_tune.orchestration.searcher import TuneThenRepeat
+from dfa_tune.orchestration.slots import Slots
 from dfa_tune.results.leases import Leases
 from dfa_tune.results.store import Store
 from dfa_tune.sweep import load_sweep
@@ -39,7 +40,7 @@ def ledger(tmp_path: Path) -> Ledger:
 
 
 def searcher(ledger: Ledger, **changes: Any) -> TuneThenRepeat:
-    given = {"size": 3, "slots": 1, "gpu": False} | changes
+    given = {"size": 3, "slots": [Slots(request={"CPU": 1.0}, count=10)]} | changes
     return TuneThenRepeat(ledger, Leases(ledger.store), {"name": "tiny"}, **given)
 
 
@@ -113,7 +114,7 @@ def test_a_worker_that_died_after_another_checkpoint_died_for_the_first_time(led
     search = searcher(ledger)
     pack = suggested(search, "a")
     for saved in (0.1, 0.2, 0.3, 0.4):
-        search.on_trial_result("a", {"saved": saved})
+        search.on_trial_result("a", {"saved": saved, "progress": saved, "pack_seconds": 0.0})
         search.on_trial_complete(trial_id="a", error=True)
         assert suggested(search, "a") == pack
 
