@@ -51,7 +51,8 @@ def main() -> None:
     figures: list[Figure] = []
     for name in given.names or [name for name in BENCHMARKS if name not in NOT_BY_DEFAULT]:
         measured = import_module(f"benchmarks.{name}").measure(options)
-        show(measured, about)
+        if measured:
+            show(measured, about)
         figures += measured
         if given.json:
             save(given.json, measured, about, options.quick)

@@ -40,6 +40,7 @@ def start(
     seeds: tuple[int, ...] = (0,),
     width: int | None = None,
     device: str = "cpu",
+    recorded: bool | None = None,
 ) -> PackTraining:
     """A pack's training that has not begun; it never ends, so that any number of epochs can be timed."""
     training = Training(epochs=1_000_000, batch_size=options.batch, weight_decay=DECAY, precision=precision)
@@ -48,7 +49,7 @@ def start(
         Member(learning_rate=1e-3 * (1 + n), seed=seed, feedback=feedback) for n, seed in enumerate(seeds)
     ]
     network = Network(hidden=(width or options.width,))
-    return PackTraining(problem, network, training, rule, optimizer, members, device)
+    return PackTraining(problem, network, training, rule, optimizer, members, device, recorded)
 
 
 def measure(options: Options) -> list[Figure]:

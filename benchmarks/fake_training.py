@@ -5,11 +5,33 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 from dfa_tune.orchestration.packs import Pack
 from dfa_tune.results.schema import METRICS
+
+METHODS = 10
+SPACE = """
+name: fake
+title: Trials that cost nothing
+problem: {{kind: parity, dataset: digits, k: 1, train_samples: 64, test_samples: 10}}
+network: {{hidden: 4}}
+training: {{epochs: {epochs}, batch_size: 64}}
+methods:
+  - {{rule: [bp, dfa], optimizer: [sgd, momentum, adagrad, rmsprop, adam],
+     learning_rate: {{low: 1.0e-3, high: 1.0, points: {points}}}}}
+repetitions: {repetitions}
+"""
+
+
+def write_space(folder: Path, trials: int, epochs: int) -> Path:
+    """The file of a space of so many trials, a multiple of 50; a fifth of them find learning rates."""
+    file = folder / "fake.yaml"
+    points, repetitions = trials // METHODS // 5, trials // METHODS * 4 // 5
+    file.write_text(SPACE.format(epochs=epochs, points=points, repetitions=repetitions))
+    return file
 
 
 class FakeTraining:

@@ -15,27 +15,17 @@ import time
 from pathlib import Path
 from typing import Any
 
+from benchmarks.fake_training import write_space
 from benchmarks.figures import Figure
 from benchmarks.options import Options
 
 EPOCHS = 20
-SPACE = """
-name: orchestration
-title: 10,000 trials that cost nothing
-problem: {{kind: parity, dataset: digits, k: 1, train_samples: 64, test_samples: 10}}
-network: {{hidden: 4}}
-training: {{epochs: {epochs}, batch_size: 64}}
-methods:
-  - {{rule: [bp, dfa], optimizer: [sgd, momentum, adagrad, rmsprop, adam],
-     learning_rate: {{low: 1.0e-3, high: 1.0, points: {points}}}}}
-repetitions: {repetitions}
-"""
 
 
 def measure(options: Options) -> list[Figure]:
     """Medians over whole processes; of quick ones a tenth of the trials."""
-    rates, repetitions = (20, 80) if options.quick else (200, 800)
-    runs = [_child(rates, repetitions) for _ in range(1 if options.quick else options.repeats)]
+    trials = 1_000 if options.quick else 10_000
+    runs = [_child(trials) for _ in range(1 if options.quick else options.repeats)]
     limits: dict[str, tuple[str, tuple[float, float]]] = {
         "run": ("s", (60, 60)),
         "growth of the driver's memory": ("MB", (200, 200)),
@@ -45,7 +35,7 @@ def measure(options: Options) -> list[Figure]:
     return [
         Figure(
             group="6 orchestration",
-            name=f"{10 * (rates + repetitions):,} trials: {name}",
+            name=f"{trials:,} trials: {name}",
             value=statistics.median(values),
             unit=unit,
             target=limit,
@@ -58,12 +48,11 @@ def measure(options: Options) -> list[Figure]:
     ]
 
 
-def _child(rates: int, repetitions: int) -> dict[str, float]:
+def _child(trials: int) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder:
-        space = Path(folder) / "space.yaml"
-        space.write_text(SPACE.format(epochs=EPOCHS, points=rates, repetitions=repetitions))
+        space = str(write_space(Path(folder), trials, EPOCHS))
         done = subprocess.run(
-            [sys.executable, "-m", "benchmarks.orchestration", str(space), f"{folder}/results"],
+            [sys.executable, "-m", "benchmarks.orchestration", space, f"{folder}/results"],
             check=True, capture_output=True, text=True,
         )  # fmt: skip
         found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])

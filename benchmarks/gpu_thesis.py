@@ -1,0 +1,84 @@
+"""What the thesis' tuning and repetitions would take on one GPU, from a few epochs of each of its packs."""
+
+from __future__ import annotations
+
+import statistics
+from collections import Counter
+from time import perf_counter
+
+from benchmarks.figures import Figure
+from benchmarks.options import Options
+from dfa_tune.agenda import Agenda
+from dfa_tune.orchestration.memory import gpu_memory
+from dfa_tune.orchestration.packs import Pack, make_packs, together
+from dfa_tune.orchestration.work import start_training
+from dfa_tune.sweep import load_sweep, space_names
+from dfa_tune.trial import Trial
+
+TIMED = 2  # epochs of a pack that count, after one that does not
+TARGET = (60.0, 30.0)  # minutes
+
+Shape = tuple[str, int, int]  # what a pack's trials have in common, how many they are, and their seeds
+
+
+def thesis(options: Options, device: str) -> Figure:
+    """Minutes for every pack of the search spaces fig_*, one after another; without Ray and its start.
+
+    `quick`: the two packs of clusters that are the first, three epochs each.
+    """
+    packs = _packs(device)
+    known = {_shape(pack): pack for pack in packs}
+    if options.quick:
+        known = {shape: pack for shape, pack in known.items() if pack.trials[0].problem.kind == "clusters"}
+        known = dict(list(known.items())[:2])
+    taken = {shape: _seconds(pack, options) for shape, pack in known.items()}
+    counts = Counter(map(_shape, packs))
+    minutes = sum(seconds * counts[shape] for shape, seconds in taken.items()) / 60
+    trials = sum(len(known[shape].trials) * counts[shape] for shape in taken)
+    return Figure(
+        group="gpu",
+        name=f"the thesis, {trials:,} trials in {sum(counts[shape] for shape in taken)} packs, projected",
+        value=minutes,
+        unit="min",
+        target=None if options.quick else TARGET,
+        measured={"trials an hour": 60 * trials / minutes},
+        note=f"{len(taken)} packs timed for {1 + TIMED} epochs each",
+    )
+
+
+def _packs(device: str) -> list[Pack]:
+    """Those that one GPU would be given: learning rates of a method together, and its repetitions."""
+    memory, seen = gpu_memory(1), set[str]()
+
+    def new(trials: list[Trial]) -> list[Trial]:
+        found = [trial for trial in trials if trial.id not in seen]
+        seen.update(trial.id for trial in found)
+        return found
+
+    packs: list[Pack] = []
+    for name in space_names():
+        if name.startswith("fig_"):
+            cells = Agenda(load_sweep(name)).cells
+            stages = [[trial for cell in cells for trial in cell.tune_trials]]
+            stages += [cell.repeats for cell in cells]  # at a rate that is not known yet, and as fast
+            for trials in stages:
+                packs += make_packs(new(trials), "auto", 1, gpu=True, memory=memory)
+    return packs
+
+
+def _shape(pack: Pack) -> Shape:
+    return together(pack.trials[0]), len(pack.trials), len({trial.seed for trial in pack.trials})
+
+
+def _seconds(pack: Pack, options: Options) -> float:
+    """Of the whole pack: its start and first epoch, and the others at the pace of those timed."""
+    begin = perf_counter()
+    training = start_training(pack, str(options.data), options.threads)
+    training.run_epoch()
+    taken = [perf_counter() - begin]
+    while not training.finished and len(taken) <= TIMED:
+        begin = perf_counter()
+        training.run_epoch()
+        taken.append(perf_counter() - begin)
+    others = statistics.mean(taken[1:]) if len(taken) > 1 else 0.0
+    return taken[0] + (pack.trials[0].training.epochs - 1) * others
