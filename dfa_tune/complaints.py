@@ -46,7 +46,7 @@ _NEEDED = {
 
 @dataclass(frozen=True)
 class Source:
-    """Where a space's values come from: its file, and the `--set` options by the path that they set."""
+    """Where a space's values come from: its file, and the options (`--set a=b`) by the path that they set."""
 
     file: str
     options: Mapping[str, str] = field(default_factory=dict)
@@ -69,7 +69,7 @@ class Source:
     def _line(self, path: Path, reason: str, value: Any = _ABSENT) -> str:
         dotted = ".".join(map(str, path))
         option = next((o for key, o in self.options.items() if _same_branch(key, dotted)), None)
-        parts = [self.file if option is None else f"{self.file} with --set {option}"]
+        parts = [self.file if option is None else f"{self.file} with {option}"]
         if dotted:
             parts.append(dotted if value is _ABSENT else f"{dotted} = {shown(value)}")
         return ": ".join([*parts, reason])

@@ -73,8 +73,8 @@ def dump(document: Any) -> str:
     return yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
 
 
-def override(document: dict[str, Any], options: Sequence[str]) -> dict[str, str]:
-    """Applies each "a.b=value" to `document`; returns what was set, path to option.
+def override(document: dict[str, Any], options: Sequence[str], origin: str = "--set") -> dict[str, str]:
+    """Applies each "a.b=value" to `document`; returns what was set, path to option, with where it was given.
 
     A path may name keys that are not there yet, and entries of lists by their index. Whether a key
     means anything is for the validation to say. Raises UserError where a path leads nowhere.
@@ -82,11 +82,11 @@ def override(document: dict[str, Any], options: Sequence[str]) -> dict[str, str]
     done = {}
     for option in options:
         key, equals, value = option.partition("=")
-        path, where = _path(key.strip()), f"--set {option}"
+        path, where = _path(key.strip()), f"{origin} {option}"
         if not equals or not all(path):
-            raise UserError(f"{where}: valid: --set KEY=VALUE, as in --set training.epochs=2")
+            raise UserError(f"{where}: valid: {origin} KEY=VALUE, as in {origin} training.epochs=2")
         _put(document, path, parse(value, where), where)
-        done[".".join(path)] = option
+        done[".".join(path)] = where
     return done
 
 

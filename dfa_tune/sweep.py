@@ -18,6 +18,7 @@ from dfa_tune.bundled import bundled
 from dfa_tune.complaints import Source, nearest
 from dfa_tune.errors import UserError
 from dfa_tune.expansion import Point
+from dfa_tune.settled import UNSETTLED, Settings, settings
 from dfa_tune.space import Space, Tuning
 from dfa_tune.trial import Method
 
@@ -87,18 +88,34 @@ def space_path(name: str) -> Path:
     return bundled("search_spaces") / f"{name}.yaml"
 
 
-def load_sweep(space: str | Path, *, overrides: Sequence[str] = (), methods: Sequence[str] = ()) -> Sweep:
+def load_sweep(
+    space: str | Path,
+    *,
+    overrides: Sequence[str] = (),
+    methods: Sequence[str] = (),
+    results: str | Path | None = None,
+) -> Sweep:
     """The sweep of a search space: a bundled one's name, or the path of a YAML file.
 
-    `overrides` are "a.b=value", as with `--set`; `methods` keeps only the methods of these names.
+    `overrides` are "a.b=value", as with `--set`; `methods` keeps only the methods of these names. The
+    `settings.yaml` of the folder `results`, if there is one, comes before `overrides` where a name is given.
     Raises UserError where anything about it is not valid.
     """
     path = _locate(space)
-    return parse_sweep(space_file.read(path), str(path), overrides=overrides, methods=methods)
+    text, where = space_file.read(path), str(path)
+    if results is None or path is space or str(path) == str(space):
+        return parse_sweep(text, where, overrides=overrides, methods=methods)
+    settled = settings(results, str(space), space_names())
+    return parse_sweep(text, where, overrides=overrides, methods=methods, settled=settled)
 
 
 def parse_sweep(
-    text: str, where: str, *, overrides: Sequence[str] = (), methods: Sequence[str] = ()
+    text: str,
+    where: str,
+    *,
+    overrides: Sequence[str] = (),
+    methods: Sequence[str] = (),
+    settled: Settings = UNSETTLED,
 ) -> Sweep:
     """As `load_sweep`, from the space's YAML; `where` names it in messages."""
     document = space_file.parse(text, where)
@@ -106,7 +123,8 @@ def parse_sweep(
         raise UserError(
             f"{where}: not a search space; valid: a mapping with the keys {', '.join(Space.model_fields)}"
         )
-    source = Source(where, space_file.override(document, overrides))
+    options = space_file.override(document, settled.options, f"{settled.file}:")
+    source = Source(where, options | space_file.override(document, overrides))
     content = source.validate(Space, document)
     chosen = expansion.select(expansion.methods(content, source), methods)
     if methods:
@@ -123,7 +141,7 @@ def parse_sweep(
         repetitions=content.repetitions,
         seed=content.seed,
         save_weights=content.save_weights,
-        text=space_file.dump(document) if overrides or methods else text,
+        text=space_file.dump(document) if source.options or methods else text,
     )
 
 

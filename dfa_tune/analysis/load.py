@@ -48,7 +48,7 @@ def load(
             raise UserError("overrides and methods need a space's name or path; a Sweep is taken as it is")
         sweep = space
     else:
-        sweep = load_sweep(space, overrides=overrides, methods=methods)
+        sweep = load_sweep(space, overrides=overrides, methods=methods, results=results)
     rows = Store(results, sweep.name).read()
     agenda = Agenda(sweep, _digests(sweep, rows, data))
     return agenda, planned(agenda, rows)

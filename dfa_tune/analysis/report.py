@@ -73,7 +73,7 @@ def report(
     The claims are those that the spaces decide; spaces without results are listed as not run. Raises
     UserError where there are no results at all.
     """
-    sweeps = [load_sweep(space, overrides=overrides) for space in spaces or space_names()]
+    sweeps = [load_sweep(space, overrides=overrides, results=results) for space in spaces or space_names()]
     known = [(sweep, gather(sweep, results, data)) for sweep in sweeps]
     done = [(sweep, found) for sweep, found in known if not found.rows.empty]
     if not done:

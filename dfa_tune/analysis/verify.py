@@ -75,18 +75,18 @@ def verify(
     names = sorted(set[str]().union(*(claim.spaces for claim in claims)))
     given: dict[str, Sweep] = {}
     for space in spaces:
-        sweep = load_sweep(space, overrides=overrides)
+        sweep = load_sweep(space, overrides=overrides, results=results)
         if (original := sweep.name.partition("-")[0]) not in names:
             raise UserError(f"no claim is about {sweep.name}; valid: {', '.join(names)}")
         given[original] = sweep
     shown = [claim for claim in claims if not given or claim.spaces & given.keys()]
     changed = set[str]().union(*(claim.spaces for claim in shown))
-    known = {
-        name: gather(
-            given.get(name) or load_sweep(name, overrides=overrides if name in changed else ()), results, data
-        )
-        for name in names
-    }
+
+    def sweep_of(name: str) -> Sweep:
+        changes = overrides if name in changed else ()
+        return given.get(name) or load_sweep(name, overrides=changes, results=results)
+
+    known = {name: gather(sweep_of(name), results, data) for name in names}
     return [one for one in judge(claims, known) if one.claim in shown]
 
 

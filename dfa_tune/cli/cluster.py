@@ -58,7 +58,7 @@ def submit(
     }
     given = [f"{option}={value}" for option, value in options.items() if value is not None]
     server = JobServer(address or server_address())
-    job = server.submit(sweep_of(space, set_, method), given)
+    job = server.submit(sweep_of(space, set_, method, results), given)
     typer.echo(f"job {job}\n  its output   dfa-tune jobs {job}\n  to end it    dfa-tune jobs {job} --stop")
     if wait:
         _follow(server, job)

@@ -49,11 +49,11 @@ Server = Annotated[
 ]
 
 
-def sweep_of(space: str, overrides: list[str] | None, methods: list[str] | None) -> Sweep:
+def sweep_of(space: str, overrides: list[str] | None, methods: list[str] | None, results: str) -> Sweep:
     """The sweep of a command's arguments; UserError where anything about it is not valid."""
     from dfa_tune.sweep import load_sweep
 
-    return load_sweep(space, overrides=overrides or (), methods=methods or ())
+    return load_sweep(space, overrides=overrides or (), methods=methods or (), results=results)
 
 
 def pack_size(value: str) -> PackSize:

@@ -27,7 +27,7 @@ def best(
     from dfa_tune.analysis.load import load
     from dfa_tune.analysis.tables import best_table
 
-    sweep = sweep_of(space, set_, method)
+    sweep = sweep_of(space, set_, method, results)
     print_json_or_table(
         f"{sweep.name}: chosen learning rates", best_table(*load(sweep, results, data=data)), json_
     )
@@ -46,7 +46,7 @@ def summary(
     from dfa_tune.analysis.load import load
     from dfa_tune.analysis.tables import summary_table
 
-    sweep = sweep_of(space, set_, method)
+    sweep = sweep_of(space, set_, method, results)
     print_json_or_table(sweep.title or sweep.name, summary_table(*load(sweep, results, data=data)), json_)
 
 
@@ -63,7 +63,7 @@ def plot(
     from dfa_tune.analysis.load import load
     from dfa_tune.results.store import Store
 
-    sweep = sweep_of(space, set_, method)
+    sweep = sweep_of(space, set_, method, results)
     agenda, rows = load(sweep, results, data=data)
     if rows.empty:
         raise UserError(f"{sweep.name}: no results in {results} yet; run: dfa-tune run {space}")
@@ -120,7 +120,7 @@ def compact(space: Space, results: Results = "results") -> None:
     """Merges the many Parquet files of a finished sweep into few."""
     from dfa_tune.results.store import Store
 
-    sweep = sweep_of(space, None, None)
+    sweep = sweep_of(space, None, None, results)
     removed = Store(results, sweep.name).compact()
     typer.echo(f"{sweep.name}: {removed} files fewer")
 

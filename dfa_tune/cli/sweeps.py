@@ -64,7 +64,7 @@ def plan(
     from dfa_tune.results.store import Store
 
     size = pack_size(pack)
-    sweep = sweep_of(space, set_, method)
+    sweep = sweep_of(space, set_, method, results)
     agenda, rows = load(sweep, results, data=data)
     ledger = Ledger(agenda, Store(results, sweep.name), rows)
     count, ready = ledger.count(), ledger.ready()
@@ -113,7 +113,7 @@ def run(
     """Runs what is not done; may be stopped and run again at any time."""
     from dfa_tune.orchestration.runner import Resources, run_sweep
 
-    sweep = sweep_of(space, set_, method)
+    sweep = sweep_of(space, set_, method, results)
     resources = Resources(
         address=address,
         pack=pack_size(pack),
@@ -163,7 +163,7 @@ def status(
     from dfa_tune.results.leases import Leases
     from dfa_tune.results.store import Store
 
-    sweep = sweep_of(space, set_, method)
+    sweep = sweep_of(space, set_, method, results)
     store = Store(results, sweep.name)
     agenda, rows = load(sweep, results, data=data)
     ledger = Ledger(agenda, store, rows)

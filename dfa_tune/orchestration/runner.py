@@ -65,7 +65,9 @@ def run_sweep(
     is how orchestration is measured and tested without training anything (benchmarks/orchestration.py).
     `meanwhile` is called in a thread of its own while Ray starts, if there is anything to train.
     """
-    sweep = space if isinstance(space, Sweep) else load_sweep(space, overrides=overrides, methods=methods)
+    sweep = space
+    if not isinstance(sweep, Sweep):
+        sweep = load_sweep(sweep, overrides=overrides, methods=methods, results=results)
     for dataset in sweep.datasets:
         ensure(dataset, data)
     store = Store(results if "://" in str(results) else Path(results).absolute(), sweep.name)
