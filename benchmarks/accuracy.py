@@ -49,7 +49,7 @@ def _case(problem: Problem, width: int, options: Options, rule: str, optimizer: 
     mean = float(difference.mean())
     reach = float(stats.t.ppf(0.975, len(difference) - 1) * stats.sem(difference))
     return Figure(
-        group="2 bfloat16",
+        group="2 accuracy",
         name=f"{rule} {optimizer} {problem.settings.dataset}: accuracy, bfloat16 less float32, 95% within +-",
         value=max(abs(mean - reach), abs(mean + reach)),
         unit="",

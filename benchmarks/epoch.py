@@ -27,6 +27,7 @@ from dfa_tune.registry import OPTIMIZERS, RULES
 Precision = Literal["float32", "bfloat16", "float64"]
 EPOCHS = 20  # of a trial: what decides whether a table of frozen products pays
 DECAY = 1e-3
+PACK = 4
 ADAPTIVE = ("adagrad", "adadelta", "rmsprop", "adam")
 FROZEN = ("relu_features", "linear_features", "gaussian_features", "fourier_features")
 
@@ -130,13 +131,12 @@ def _first_epoch(problem: Problem, options: Options) -> float:
 
 def _packs(problem: Problem, options: Options) -> list[Figure]:
     """A member's epoch in a pack against the same alone: of one seed (tuning), of several (repetitions)."""
-    sizes = (8,) if options.quick else (4, 8)
-    functions: dict[str, Callable[[], object]] = {"alone": start(problem, options, "dfa").run_epoch}
-    for size in sizes:
-        functions[f"{size} of one seed"] = start(problem, options, "dfa", seeds=(0,) * size).run_epoch
-        functions[f"{size} of {size} seeds"] = start(
-            problem, options, "dfa", seeds=tuple(range(size))
-        ).run_epoch
+    run = partial(start, problem, options, "dfa")
+    functions: dict[str, Callable[[], object]] = {
+        "alone": run().run_epoch,
+        f"{PACK} of one seed": run(seeds=(0,) * PACK).run_epoch,
+        f"{PACK} of {PACK} seeds": run(seeds=tuple(range(PACK))).run_epoch,
+    }
     taken = in_turn(functions, options.repeats)
     for name in functions:
         if name != "alone":

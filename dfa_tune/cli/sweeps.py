@@ -195,8 +195,9 @@ def _show_results(sweep: Sweep, results: str, data: Path | None, *, redraw: bool
     agenda, rows = load(sweep, results, data=data)
     print_table(sweep.title or sweep.name, summary_table(agenda, rows))
     store = Store(results, sweep.name)
-    figures = [store.path("figures", f"{sweep.name}.{suffix}") for suffix in ("png", "svg")]
-    if redraw or not all(Path(path).exists() for path in figures):
+    names = [f"{sweep.name}.{suffix}" for suffix in ("png", "svg")]
+    figures = [store.path("figures", name) for name in names]
+    if redraw or not set(names) <= set(store.place.files(f"{sweep.name}/figures")):
         from dfa_tune.analysis.figures import write
 
         figures = write(agenda, rows, store, data)[:2]  # the rates that were tried come after
