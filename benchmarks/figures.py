@@ -148,14 +148,15 @@ def table(figures: Sequence[Figure], about: Mapping[str, Any]) -> Table:
     for one in figures:
         sign = ">=" if one.at_least else "<="
         limits = [f"{sign} {limit:g}" for limit in one.target] if one.target else ["", ""]
-        spread = f"{one.low:.2f} .. {one.high:.2f}" if one.low is not None else ""
+        digits = 2 if one.unit else 4
+        spread = f"{one.low:.{digits}f} .. {one.high:.{digits}f}" if one.low is not None else ""
         shown.add_row(one.group, one.name, number(one), *limits, one.verdict, spread, str(one.repeats))
     return shown
 
 
 def number(one: Figure) -> str:
     """The value with its unit."""
-    digits = 0 if abs(one.value) >= 100 else 2
+    digits = 0 if abs(one.value) >= 100 else 2 if one.unit else 4  # accuracies have no unit
     return f"{one.value:,.{digits}f} {one.unit}"
 
 

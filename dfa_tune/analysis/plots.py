@@ -113,7 +113,7 @@ def caption_below(figure: Figure, words: str) -> Figure:
 
 
 def caption(agenda: Agenda, rows: pd.DataFrame) -> str:
-    """What the numbers are: n, the kind of interval, the data set and the weight decay."""
+    """What the numbers are: n, the kind of interval, the data set, the weight decay and the precision."""
     known = scores(agenda, rows)
     planned = [[trial.id for trial in cell.repeat_trials(known) or []] for cell in agenda.cells]
     repetitions = [sum(trial_id in known for trial_id in ids) for ids in planned]
@@ -124,11 +124,13 @@ def caption(agenda: Agenda, rows: pd.DataFrame) -> str:
 
 
 def about_data(agenda: Agenda, rows: pd.DataFrame) -> str:
-    """The data set and the weight decay."""
+    """The data set, the weight decay, and the products' precision where it is not the default."""
     trials = agenda.due(scores(agenda, rows))
     data = _several(getattr(t.problem, "dataset", None) or _generated(t.problem) for t in trials)
     decay = _several(f"{t.training.weight_decay:g}" for t in trials)
-    return f"Data: {data}; weight decay {decay}."
+    precision = _several(t.training.precision for t in trials)
+    products = "" if precision == "float32" else f"; products in {precision}"
+    return f"Data: {data}; weight decay {decay}{products}."
 
 
 def by_epoch(ax: Axes, repeated: pd.DataFrame, look: Styles, metric: str = "test_accuracy") -> None:

@@ -102,7 +102,12 @@ def test_the_caption_names_n_interval_data_and_weight_decay(plan, trained, repet
     caption = plots.caption(agenda, trained(agenda))
     assert words in caption
     assert "digits" in caption
-    assert "weight decay 0.001" in caption
+    assert "weight decay 0.001." in caption
+
+
+def test_the_caption_names_another_precision_than_the_default(plan, trained) -> None:
+    agenda = plan("training.precision=bfloat16")
+    assert "weight decay 0.001; products in bfloat16." in plots.caption(agenda, trained(agenda))
 
 
 def test_the_caption_of_a_partial_sweep_gives_the_range_of_n(plan, trained) -> None:
