@@ -25,7 +25,7 @@ BENCHMARKS = {
     "orchestration": "10,000 trials whose training costs nothing; planning and loading",
     "memory": "a worker's peak memory",
     "scaling": "time against trials, width, k and cores, as plots in benchmarks/plots",
-    "accuracy": "bfloat16 against float32 over ten paired seeds (an hour of one core)",
+    "accuracy": "bfloat16 against float32 over ten paired seeds (an hour and a half of one core)",
     "gpu": "packs on a GPU against one trial a process",
 }
 NOT_BY_DEFAULT = ("accuracy", "gpu")
