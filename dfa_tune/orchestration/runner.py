@@ -81,9 +81,7 @@ def run_sweep(
     before = ledger.count()
     failed: dict[str, str] = {}
     if before.remaining:
-        if meanwhile is not None:
-            threading.Thread(target=meanwhile, daemon=True).start()
-        failed = _train(sweep, ledger, data, resources or Resources(), console, trainer)
+        failed = _train(sweep, ledger, data, resources or Resources(), console, trainer, meanwhile)
     count = ledger.count()
     return Outcome(count, count.done - before.done, taken_over, set_aside, failed)
 
@@ -95,6 +93,7 @@ def _train(
     resources: Resources,
     console: Console | None,
     trainer: str,
+    meanwhile: Callable[[], object] | None,
 ) -> dict[str, str]:
     """One `Tuner.fit()` over all that is left; returns what failed."""
     from rich.console import Console
@@ -107,6 +106,8 @@ def _train(
         from dfa_tune.orchestration.progress import Progress
 
         with Progress(console or Console(quiet=True), sweep.name) as progress:
+            if meanwhile is not None:  # not before: from here on this process waits for others
+                threading.Thread(target=meanwhile, daemon=True).start()
             return _fit(sweep, ledger, data, resources, session.start(), progress, trainer)
 
 
