@@ -1,6 +1,6 @@
 """Target 6: orchestration alone: 10,000 trials in packs whose training costs nothing (see fake_training).
 
-End to end in a process of its own: planning, Ray's start, every pack, the store; loading the results in another.
+End to end in a process of its own: planning, Ray's start, every pack, the store; loading, in another one.
 """
 
 from __future__ import annotations
