@@ -15,27 +15,34 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS, README = ROOT / "benchmarks" / "results.json", ROOT / "README.md"
+WITHOUT_LIMITS = ("packs", "parts", "scaling")  # groups of which only figures with limits are shown
 BEGIN, END = "<!-- benchmarks: written by benchmarks/readme.py -->", "<!-- end of benchmarks -->"
 
 
 def table(figures: list[dict[str, Any]]) -> str:
-    """Markdown: the figures that have a target, with the machines they were measured on."""
+    """Markdown: the figures with their limits, and the machines they were measured on."""
     machines: dict[str, None] = {}
     lines = ["| figure | measured | at least reach | wanted |", "|---|---|---|---|"]
     for one in sorted(figures, key=lambda figure: str(figure["group"])):
         if one["quick"]:
             raise SystemExit(f"{one['name']}: measured with --quick; measure it in full first")
-        if one["target"] is None:
+        if one["target"] is None and one["group"] in WITHOUT_LIMITS:
             continue
         machines[
             f"{one['machine']['cpu']}, {one['machine']['cores']} cores, torch {one['machine']['torch']}"
         ] = None
         sign = ">=" if one["at_least"] else "<="
-        limits = [f"{sign} {limit:g} {one['unit']}".strip() for limit in one["target"]]
-        value = f"{one['value']:.3g} {one['unit']}".strip()
+        limits = [f"{sign} {limit:g} {one['unit']}".strip() for limit in one["target"] or ()] or ["", ""]
         missed = " (missed)" if one["verdict"] == "missed" else ""
-        lines.append(f"| {one['name']} | {value}{missed} | {limits[0]} | {limits[1]} |")
+        lines.append(f"| {one['name']} | {_value(one)}{missed} | {limits[0]} | {limits[1]} |")
     return "\n".join([f"Measured on {'; '.join(machines)}:", "", *lines])
+
+
+def _value(one: dict[str, Any]) -> str:
+    """The figure; of accuracies the difference with its interval."""
+    if "difference" in one["measured"]:
+        return f"{one['measured']['difference']:+.4f} ({one['low']:+.4f} to {one['high']:+.4f})"
+    return f"{one['value']:.3g} {one['unit']}".strip()
 
 
 def main() -> None:
