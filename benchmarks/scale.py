@@ -1,11 +1,12 @@
 """How far one driver goes: 100,000 trials, 1,000 logical workers whose training costs nothing.
 
-    uv run python -m benchmarks.scale            # about ten minutes; --quick: a tenth of the trials
+    uv run python -m benchmarks.scale            # about twenty minutes; --quick: a tenth of the trials;
+                                                 # --part ours, or --part tunes: one of the two alone
 
-Two parts, since a thousand processes do not fit on a machine. First our own share: planning, handing out,
-taking in, with a thousand packs in flight, in a loop in Tune's place. Then Ray's and Tune's: what a report
-and a pack cost the driver, from runs with a few real workers that do nothing but report. Together they say
-at how many workers a driver is busy all the time; docs/CLUSTER.md says what to do then.
+Two parts, since a thousand processes do not fit on a machine. First our own share: planning, handing out and
+taking in, with a thousand packs of one trial in flight, in a loop in Tune's place. Then Ray's and Tune's:
+what a report and a pack cost the driver, from runs with a few real workers that do nothing but report.
+Together they say at how many workers a driver is busy all the time; docs/CLUSTER.md says what to do then.
 """
 
 from __future__ import annotations
@@ -56,9 +57,7 @@ def own_share(folder: Path, trials: int, workers: int) -> dict[str, float]:
     agenda, rows = load(sweep, store.location)
     ledger = Ledger(agenda, store, rows)
     leases = Leases(store)
-    searcher = TuneThenRepeat(
-        ledger, leases, {}, size="auto", slots=[Slots(request={"CPU": 1.0}, count=workers)]
-    )
+    searcher = TuneThenRepeat(ledger, leases, {}, size=1, slots=[Slots(request={"CPU": 1.0}, count=workers)])
     flying: deque[tuple[str, Pack]] = deque()
     planning = time.perf_counter() - begin
     spent, packs = 0.0, 0
@@ -107,7 +106,16 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description="How far one driver goes.")
     parser.add_argument("--quick", action="store_true", help="a tenth of the trials; no figures to quote")
-    trials = TRIALS // 10 if parser.parse_args().quick else TRIALS
+    parser.add_argument("--part", choices=("ours", "tunes"), help="one of the two parts alone")
+    options = parser.parse_args()
+    if options.part != "tunes":
+        measure_ours(TRIALS // 10 if options.quick else TRIALS)
+    if options.part != "ours":
+        measure_tunes(times=1 if options.quick else 3)
+
+
+def measure_ours(trials: int) -> None:
+    """What the driver's own work costs, with fake packs in Tune's place."""
     # In memory: a disk that others use would be what is measured
     with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
         own = own_share(Path(folder), trials, WORKERS)
@@ -117,14 +125,18 @@ def main() -> None:
         f" {1000 * own['driving'] / own['packs']:.1f} ms a pack; it grew to {own['memory']:.0f} MB",
         flush=True,
     )
+
+
+def measure_tunes(times: int) -> None:
+    """What a pack and a report cost where Ray and Tune are real, and how many workers that keeps busy."""
     # Three runs that differ in one number each: what they have in common, the start, cancels out
-    walls: dict[tuple[int, int], list[float]] = {(50, 1): [], (250, 1): [], (50, 41): []}
-    for _ in range(1 if trials < TRIALS else 3):
+    walls: dict[tuple[int, int], list[float]] = {(100, 1): [], (300, 1): [], (100, 41): []}
+    for _ in range(times):
         for (packs, reports), wall in walls.items():
             with tempfile.TemporaryDirectory() as folder:
                 wall.append(tunes_share(Path(folder), packs, reports))
     base, more_packs, more_reports = (statistics.median(wall) for wall in walls.values())
-    pack, report = (more_packs - base) / 200, (more_reports - base) / (50 * 40)
+    pack, report = (more_packs - base) / 200, (more_reports - base) / (100 * 40)
     print(f"with Ray and Tune: {1000 * pack:.0f} ms a pack, {1000 * report:.1f} ms a report")
     for step in (STEP_SECONDS, LONGEST_STEP):
         long, short = step / report, 60 / (pack + 60 / step * report)
