@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from dfa_tune.analysis.load import load
+from dfa_tune.analysis.load import load_results
 from dfa_tune.analysis.verify import verify
 from dfa_tune.errors import UserError
-from dfa_tune.orchestration.runner import Resources, run_sweep
 from dfa_tune.sweep import load_sweep, space_path
 
 SMALL = ["training.epochs=1", "problem.train_samples=200", "repetitions=1", "learning_rates.sgd.points=2"]
@@ -55,11 +56,12 @@ def test_what_is_wrong_is_said(tmp_path: Path, text: str, said: str) -> None:
 
 def test_what_they_had_trained_is_read_without_saying_so(tmp_path: Path) -> None:
     write(tmp_path, f"quickstart: {SMALL}")
-    done = run_sweep("quickstart", tmp_path, methods=["bp-sgd"], resources=Resources(pack=1))
-    assert done.trained > 0
-    _, rows = load("quickstart", tmp_path, methods=["bp-sgd"])
+    command = [sys.executable, "-m", "dfa_tune", "run", "quickstart", "--method", "bp-sgd", "--results"]
+    done = subprocess.run([*command, tmp_path], capture_output=True, text=True, timeout=240, check=False)
+    assert done.returncode == 0, done.stderr
+    rows = load_results("quickstart", tmp_path, methods=["bp-sgd"])
     assert set(rows["epoch"]) == {1}
-    assert len(rows) == done.count.planned
+    assert rows[rows["stage"] == "tune"]["learning_rate"].nunique() == 2
 
 
 def test_claims_are_about_the_spaces_as_settled(tmp_path: Path) -> None:
