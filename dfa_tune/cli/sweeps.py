@@ -67,6 +67,7 @@ def plan(
     sweep = sweep_of(space, set_, method, results)
     agenda, rows = load(sweep, results, data=data)
     ledger = Ledger(agenda, Store(results, sweep.name), rows)
+    elsewhere = ledger.foresee()
     count, ready = ledger.count(), ledger.ready()
     slots = gpus or nodes * max(1, available_cpus() // cpus_per_pack)
     unseen = count.remaining - len(ready)
@@ -75,7 +76,8 @@ def plan(
     typer.echo(f"  methods     {', '.join(dict.fromkeys(m.name for m in sweep.methods))}")
     if sweep.axes:
         typer.echo(f"  axes        {', '.join(sweep.axes)}")
-    typer.echo(f"  trials      {count.planned} planned, {count.done} done, {count.remaining} remaining")
+    done = f"{count.done} done" + (f" ({elsewhere} of them in other spaces here)" if elsewhere else "")
+    typer.echo(f"  trials      {count.planned} planned, {done}, {count.remaining} remaining")
     later = f", and {unseen} trials when learning rates are chosen" if unseen else ""
     typer.echo(
         f"  packs       {len(make_packs(ready, size, slots, gpu=gpus > 0))} ready, {slots} at once{later}"

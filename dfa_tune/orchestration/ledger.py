@@ -77,14 +77,23 @@ class Ledger:
 
         Rows come without weights: a space that saves those trains its repetitions itself.
         """
-        taken, saves = 0, self.agenda.sweep.save_weights
-        while wanted := {t.id: t.stage for t in self.ready() if not (saves and t.stage == "repeat")}:
-            found = self.store.take_over(wanted)
-            if not found:
-                break
+        taken = 0
+        while found := self.store.take_over({trial.id: trial.stage for trial in self._takeable()}):
             taken += len(found)
             self.absorb(self.store.read(found))  # may settle a learning rate, and make repetitions due
         return taken
+
+    def foresee(self) -> int:
+        """Count as done what `take_over` would copy, and copy nothing; returns how many trials."""
+        taken = 0
+        while not (rows := self.store.elsewhere([trial.id for trial in self._takeable()])).empty:
+            taken += rows["trial_id"].nunique()
+            self.absorb(rows)
+        return taken
+
+    def _takeable(self) -> list[Trial]:
+        saves = self.agenda.sweep.save_weights
+        return [trial for trial in self.ready() if not (saves and trial.stage == "repeat")]
 
     def best(self) -> Iterator[tuple[str, Choice]]:
         """Each method's best learning rate so far, tuned or being tuned, by the sweep's order."""

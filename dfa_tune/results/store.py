@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 import warnings
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -163,33 +163,44 @@ class Store:
         trials: trial_id to the stage it has here. The copies keep the metadata of their origin, and
         name it. A sibling that cannot be read is passed over with a warning. Returns the ids copied.
         """
-        missing = set(trials) - self.done() if trials else set()
         taken: set[str] = set()
+        for sibling, found, table in self._elsewhere(trials):
+            stage = pa.array([trials[trial] for trial in table["trial_id"].to_pylist()])
+            table = table.set_column(table.schema.get_field_index("stage"), "stage", stage)
+            origin = {**(table.schema.metadata or {}), b"taken_over_from": sibling.encode()}
+            self._write(f"{sibling}-{_digest(found)}", table.replace_schema_metadata(origin))
+            taken |= found
+        return taken
+
+    def elsewhere(self, trials: Collection[str]) -> pd.DataFrame:
+        """The rows that `take_over` would copy of these trials, as they are there; writes nothing."""
+        tables = [table for _, _, table in self._elsewhere(trials)]
+        frame: pd.DataFrame = reading.joined(tables).to_pandas()
+        return frame
+
+    def _elsewhere(self, trials: Collection[str]) -> Iterator[tuple[str, set[str], pa.Table]]:
+        """Sibling, trials that only it has, and their rows; a trial once."""
+        missing = set(trials) - self.done() if trials else set()
         for sibling in self.place.folders():
-            if missing <= taken:
+            if not missing:
                 break
             if sibling != self.name and re.fullmatch(NAME, sibling):
                 try:
-                    taken |= self._take_from(Store(self.location, sibling), missing - taken, trials)
+                    for found, table in Store(self.location, sibling)._whole(missing):
+                        missing -= found
+                        yield sibling, found, table
                 except UserError as error:
-                    warnings.warn(f"nothing taken over from {sibling}: {error}", UserWarning, stacklevel=2)
-        return taken
+                    warnings.warn(f"nothing taken over from {sibling}: {error}", UserWarning, stacklevel=3)
 
-    def _take_from(self, other: Store, missing: set[str], stages: Mapping[str, str]) -> set[str]:
-        taken: set[str] = set()
-        for name, keys in other._files(schema.KEYS).tables.items():
-            if found := reading.complete_trials([keys]) & missing - taken:
+    def _whole(self, wanted: Set[str]) -> Iterator[tuple[set[str], pa.Table]]:
+        """Of each file the wanted trials that are complete in it, and their rows; `wanted` may shrink."""
+        for name, keys in self._files(schema.KEYS).tables.items():
+            if found := reading.complete_trials([keys]) & wanted:
                 try:
-                    table = reading.read_file(self.place, f"{other.epochs}/{name}")
+                    table = reading.read_file(self.place, f"{self.epochs}/{name}")
                 except (DamagedFileError, FileNotFoundError):
                     continue  # whole trials are lost to us, never parts of one: they will be trained
-                table = table.filter(pc.is_in(table["trial_id"], pa.array(found, pa.string())))
-                stage = pa.array([stages[trial] for trial in table["trial_id"].to_pylist()])
-                table = table.set_column(table.schema.get_field_index("stage"), "stage", stage)
-                origin = {**(table.schema.metadata or {}), b"taken_over_from": other.name.encode()}
-                self._write(f"{other.name}-{_digest(found)}", table.replace_schema_metadata(origin))
-                taken |= found
-        return taken
+                yield found, table.filter(pc.is_in(table["trial_id"], pa.array(found, pa.string())))
 
     def set_aside(self) -> list[str]:
         """Move torn files, and whatever else readers of `epochs/` would stumble over, to `damaged/`.

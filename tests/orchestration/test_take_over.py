@@ -40,7 +40,13 @@ def test_a_space_that_saves_weights_trains_its_repetitions_itself(
     tmp_path: Path, save_weights: bool, left: set[str]
 ) -> None:
     finish(ledger(tmp_path, "first", False))
+    foreseen = ledger(tmp_path, "second", save_weights)
+    assert foreseen.foresee() == (8 if not save_weights else 4)
+    assert foreseen.store.read().empty  # as it was
     second = ledger(tmp_path, "second", save_weights)
+    assert second.count().done == 0
     assert second.take_over() == (8 if not save_weights else 4)
     assert {trial.stage for trial in second.ready()} == left
     assert len(second.ready()) == (4 if save_weights else 0)
+    assert foreseen.count() == second.count()
+    assert foreseen.foresee() == 0
