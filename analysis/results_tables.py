@@ -19,7 +19,7 @@ from dfa_tune.analysis.load import load
 from dfa_tune.analysis.verify import shown, summary, verify
 from dfa_tune.results.origins import origins
 from dfa_tune.results.store import Store
-from dfa_tune.sweep import space_names
+from dfa_tune.sweep import load_sweep, space_names
 
 BLOCK = re.compile(r"(<!-- begin: (\w+) ?(\S*) -->\n).*?(<!-- end -->)", re.DOTALL)
 NOT_RUN = "Not run yet.\n"
@@ -81,11 +81,13 @@ def accuracies(results: Path, space: str) -> str:
 
 
 def figure(results: Path, space: str, folder: Path) -> str:
-    """The image, where it has been drawn."""
-    path = results / space / "figures" / f"{space}.png"
-    if not path.is_file():
+    """The image, where it has been drawn, and a link to the one of the rates tried, where any were."""
+    drawn, tried = (results / space / "figures" / f"{space}{part}.png" for part in ("", "-rates"))
+    if not drawn.is_file():
         return NOT_RUN
-    return f"![Figure {space}]({Path(os.path.relpath(path, folder)).as_posix()})\n"
+    image, rates = (Path(os.path.relpath(path, folder)).as_posix() for path in (drawn, tried))
+    link = f"\n[Every learning rate tried]({rates})\n" if tried.is_file() else ""
+    return f"![{load_sweep(space).title}]({image})\n{link}"
 
 
 def provenance(results: Path) -> str:

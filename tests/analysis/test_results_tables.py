@@ -36,3 +36,15 @@ def test_a_block_is_filled_from_the_results_and_the_text_around_it_stays(
 
 def test_what_was_not_run_says_so(fill, tmp_path) -> None:
     assert "Not run yet." in fill(TEXT.format(space="fig_3_1"), tmp_path, tmp_path)
+
+
+def test_a_figure_is_shown_with_a_link_to_the_rates_tried_where_there_are_any(fill, tmp_path) -> None:
+    figures = tmp_path / "results" / "fig_3_1" / "figures"
+    figures.mkdir(parents=True)
+    text = "<!-- begin: figure fig_3_1 -->\n<!-- end -->\n"
+    (figures / "fig_3_1.png").touch()
+    alone = fill(text, tmp_path / "results", tmp_path)
+    assert "](results/fig_3_1/figures/fig_3_1.png)" in alone
+    assert "rates" not in alone
+    (figures / "fig_3_1-rates.png").touch()
+    assert "](results/fig_3_1/figures/fig_3_1-rates.png)" in fill(text, tmp_path / "results", tmp_path)
