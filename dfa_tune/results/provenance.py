@@ -64,18 +64,20 @@ def revision() -> tuple[str, str]:
     try:
         commit, dirty = json.loads((PACKAGE / "_bundled" / "revision.json").read_text())
     except FileNotFoundError:
-        return _git(Path(__file__).parent)
+        return _git(PACKAGE)
     return str(commit), str(dirty)
 
 
-def _git(folder: Path) -> tuple[str, str]:
-    """(revision, "true" or "false") of the checkout that tracks this module, or unknown.
+def _git(package: Path) -> tuple[str, str]:
+    """(revision, "true" or "false": whether the package differs from it) of the checkout, or unknown.
 
-    A wheel may be installed inside somebody else's checkout: its revision would say nothing of us.
+    A wheel may be installed inside somebody else's checkout: its revision would say nothing of us. And what
+    a run writes into its own checkout, as into docs/results, changes no number: only the package counts.
     """
-    if _run(folder, ["ls-files", "--error-unmatch", Path(__file__).name]) is None:
+    if _run(package, ["ls-files", "--error-unmatch", "__init__.py"]) is None:
         return UNKNOWN, UNKNOWN
-    revision, changes = _run(folder, ["rev-parse", "HEAD"]), _run(folder, ["status", "--porcelain"])
+    revision = _run(package, ["rev-parse", "HEAD"])
+    changes = _run(package, ["status", "--porcelain", "--", "."])
     dirty = UNKNOWN if changes is None else str(bool(changes)).lower()
     return revision or UNKNOWN, dirty
 

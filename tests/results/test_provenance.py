@@ -51,15 +51,18 @@ def git(folder, *arguments):
     return done.stdout.strip()
 
 
-def test_the_revision_is_that_of_the_checkout_and_a_change_makes_it_dirty(tmp_path):
+def test_the_revision_is_that_of_the_checkout_and_a_change_of_the_package_makes_it_dirty(tmp_path):
     git(tmp_path, "init")
-    (tmp_path / "provenance.py").write_text("")
+    package = tmp_path / "package"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
     git(tmp_path, "add", ".")
     git(tmp_path, "commit", "-m", "one", "--no-verify")
     head = git(tmp_path, "rev-parse", "HEAD")
-    assert provenance._git(tmp_path) == (head, "false")
-    (tmp_path / "provenance.py").write_text("# changed")
-    assert provenance._git(tmp_path) == (head, "true")
+    (tmp_path / "results").write_text("a run has written this into its own checkout")
+    assert provenance._git(package) == (head, "false")
+    (package / "new.py").write_text("")
+    assert provenance._git(package) == (head, "true")
 
 
 def test_a_checkout_that_does_not_track_this_package_is_not_its_provenance(tmp_path):
