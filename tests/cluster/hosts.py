@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+PACKAGES = "iproute2, nftables, openssh-server, procps, rsync"  # Debian's, that have them
 PROGRAMS = ("ip", "nft", "nsenter", "pkill", "rsync", "setpriv", "ss", "sshd", "ssh-keygen", "unshare")
 SHARED = "/srv/dfa_tune"  # where every host has the same folder, as if from a file server
 os.environ["PATH"] = os.environ.get("PATH", os.defpath) + ":/usr/sbin:/sbin"  # where sshd, nft and ip may be
@@ -31,7 +32,7 @@ def what_is_missing() -> str | None:
     if sys.platform != "linux" or os.geteuid() != 0:
         return "namespaces want root on Linux"
     if missing := [name for name in PROGRAMS if shutil.which(name) is None]:
-        return f"not installed: {', '.join(missing)} (Debian: iproute2, nftables, openssh-server, procps, rsync)"
+        return f"not installed: {', '.join(missing)} (Debian: {PACKAGES})"
     commands = "ip link add s0 type bridge && ip link add v0 type veth peer name v1 && mount -t tmpfs t /mnt"
     probe = ["unshare", "--net", "--pid", "--mount", "--uts", "--fork", "bash", "-c", commands]
     done = subprocess.run(probe, capture_output=True, text=True)
