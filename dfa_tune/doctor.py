@@ -12,6 +12,7 @@ from time import perf_counter
 
 from dfa_tune.errors import UserError
 from dfa_tune.problems.datasets import DATASETS, data_folder, load_images, missing_files
+from dfa_tune.registry import OPTIMIZERS
 from dfa_tune.results.store import Store
 
 
@@ -43,6 +44,7 @@ def _torch(cpus: int) -> Iterator[Check]:
     yield Check("torch", True, torch.__version__)
     yield Check("cpu", True, f"{cpus} cores to use, {torch.backends.cpu.get_cpu_capability()}")
     yield Check("bfloat16", True, f"CPU: {_bfloat16()}")
+    yield Check("optimizers", True, _fused())
     if not torch.cuda.is_available():
         yield Check("gpu", True, "none that torch can use; everything runs on the CPU")
         return
@@ -52,6 +54,17 @@ def _torch(cpus: int) -> Iterator[Check]:
         yield Check("gpu", True, f"{name}, {free / 2**30:.0f} of {total / 2**30:.0f} GiB free")
         with torch.cuda.device(index):
             yield Check("bfloat16", True, f"{name}: {_bfloat16('cuda')}")
+
+
+def _fused() -> str:
+    """Which optimizers' kernels give torch's bits on this CPU, and so are used."""
+    kinds = {name: OPTIMIZERS[name] for name in OPTIMIZERS.names()}
+    fuse = [name for name, kind in kinds.items() if kind.fuses]
+    same = [name for name in fuse if kinds[name].same_bits()]
+    text = f"CPU: long trainings take a step in one pass over memory, with torch's bits ({', '.join(same)})"
+    slow = [name for name in fuse if name not in same]
+    reason = f"torch rounds {', '.join(slow)} otherwise here, and steps are taken by its own operations"
+    return "; ".join([text] * bool(same) + [f"CPU: {reason}"] * bool(slow))
 
 
 def _bfloat16(device: str = "cpu") -> str:

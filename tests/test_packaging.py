@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-HEAVY = ("torch", "torchvision", "ray", "pandas")
+HEAVY = ("torch", "torchvision", "ray", "pandas", "numba")
 # Runs the command as the console script does, then says which of HEAVY it has imported
 PROBE = f"""
 import json, sys

@@ -112,6 +112,8 @@ class PackTraining:
         rates = rates.view(-1, 1, 1).to(self.device)
         self._step = Step(self.network, OPTIMIZERS[optimizer], rates, training.weight_decay)
         self.optimizers = self._step.optimizers
+        for one in self.optimizers.values():
+            one.fuse(training.epochs * -(-samples // size))
         if recorded is None:
             enough = training.epochs * (samples // size) >= WORTH_RECORDING
             recorded = self.device.type == "cuda" and enough

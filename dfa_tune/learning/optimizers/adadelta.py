@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from dfa_tune.learning.optimizers._base import EPSILON, RHO, Base
 
 if TYPE_CHECKING:
@@ -18,6 +20,7 @@ class Optimizer(Base):
     """State: the running means of squared gradients and of squared steps."""
 
     slots, scratches = 2, 2
+    fuses = True
 
     def step(self, gradient: Tensor, learning_rate: Tensor, t: int | Tensor) -> None:
         import torch
@@ -28,3 +31,12 @@ class Optimizer(Base):
         torch.add(moved, EPSILON, out=step).div_(below).sqrt_().mul_(gradient)
         moved.mul_(RHO).addcmul_(step, step, value=1 - RHO)
         self.parameter.addcmul_(step, learning_rate, value=-1)
+
+    def step_fused(self, gradient: Tensor, learning_rate: Tensor, decay: float, t: int | Tensor) -> None:
+        from dfa_tune.learning.optimizers._kernels import adadelta_ratio, adadelta_step, arrays, rates
+
+        ratio = self.scratch[0]
+        theta, g, square, moved, root = arrays(self.parameter, gradient, *self.state, ratio)
+        adadelta_ratio(theta, g, square, moved, root, np.float32(decay))
+        ratio.sqrt_()  # in place: `root`
+        adadelta_step(theta, g, moved, root, rates(learning_rate))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from dfa_tune.learning.optimizers._base import EPSILON, Base
 
 if TYPE_CHECKING:
@@ -14,6 +16,7 @@ class Optimizer(Base):
     """State: the sum of squared gradients G."""
 
     slots, scratches = 1, 1
+    fuses = True
 
     def step(self, gradient: Tensor, learning_rate: Tensor, t: int | Tensor) -> None:
         import torch
@@ -22,3 +25,9 @@ class Optimizer(Base):
         total.addcmul_(gradient, gradient)
         torch.add(total, EPSILON, out=factor).rsqrt_().mul_(learning_rate)
         self.parameter.addcmul_(gradient, factor, value=-1)
+
+    def step_fused(self, gradient: Tensor, learning_rate: Tensor, decay: float, t: int | Tensor) -> None:
+        from dfa_tune.learning.optimizers._kernels import adagrad, arrays, rates
+
+        theta, g, total = arrays(self.parameter, gradient, *self.state)
+        adagrad(theta, g, total, rates(learning_rate), np.float32(decay))

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from dfa_tune.learning.optimizers._base import EPSILON, Base
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 BETA1, BETA2 = 0.9, 0.999
+ROUNDED = tuple(np.float32(number) for number in (BETA1, 1 - BETA1, BETA2, 1 - BETA2))
 
 
 class Optimizer(Base):
     """State: the running means m of gradients and v of squared gradients."""
 
     slots, scratches = 2, 1
+    fuses = True
 
     def step(self, gradient: Tensor, learning_rate: Tensor, t: int | Tensor) -> None:
         import torch
@@ -23,8 +27,27 @@ class Optimizer(Base):
         (first, second), (below,) = self.state, self.scratch
         first.mul_(BETA1).add_(gradient, alpha=1 - BETA1)
         second.mul_(BETA2).addcmul_(gradient, gradient, value=1 - BETA2)
-        # eta m' / (sqrt(v') + epsilon) with both corrections and eta in the denominator: one pass less
-        root = (1 - BETA2**t) ** 0.5
-        factor = learning_rate * (root / (1 - BETA1**t))
-        torch.sqrt(second, out=below).add_(EPSILON * root).div_(factor)
+        epsilon, factor = _corrected(learning_rate, t)
+        torch.sqrt(second, out=below).add_(epsilon).div_(factor)
         self.parameter.addcdiv_(first, below, value=-1)
+
+    def step_fused(self, gradient: Tensor, learning_rate: Tensor, decay: float, t: int | Tensor) -> None:
+        import torch
+
+        from dfa_tune.learning.optimizers._kernels import adam_moments, adam_step, arrays, rates
+
+        below = self.scratch[0]
+        theta, g, first, second, root = arrays(self.parameter, gradient, *self.state, below)
+        adam_moments(theta, g, first, second, *ROUNDED, np.float32(decay))
+        torch.sqrt(self.state[1], out=below)
+        epsilon, factor = _corrected(learning_rate, t)
+        adam_step(theta, first, root, np.float32(float(epsilon)), rates(factor))
+
+
+def _corrected(learning_rate: Tensor, t: int | Tensor) -> tuple[float | Tensor, Tensor]:
+    """Epsilon and the factor, (P, 1, 1), that make eta m' / (sqrt(v') + epsilon) one pass less.
+
+    It is m / ((sqrt(v) + epsilon) / factor): both corrections and eta in the denominator.
+    """
+    root = (1 - BETA2**t) ** 0.5
+    return EPSILON * root, learning_rate * (root / (1 - BETA1**t))

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from dfa_tune.learning.optimizers._base import RHO, Base
 
 if TYPE_CHECKING:
@@ -20,12 +22,19 @@ class Optimizer(Base):
     """State: the velocity v."""
 
     slots = 1
+    fuses = True
 
     def step(self, gradient: Tensor, learning_rate: Tensor, t: int | Tensor) -> None:
         (velocity,) = self.state
         gradient.mul_(learning_rate)
         velocity.mul_(RHO).add_(gradient)
         self.parameter.sub_(gradient).sub_(velocity, alpha=RHO)
+
+    def step_fused(self, gradient: Tensor, learning_rate: Tensor, decay: float, t: int | Tensor) -> None:
+        from dfa_tune.learning.optimizers._kernels import arrays, nesterov, rates
+
+        theta, g, velocity = arrays(self.parameter, gradient, *self.state)
+        nesterov(theta, g, velocity, rates(learning_rate), np.float32(decay))
 
     def evaluated(self) -> Tensor:
         """theta = phi + gamma v."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from dfa_tune.learning.optimizers._base import EPSILON, RHO, Base
 
 if TYPE_CHECKING:
@@ -14,6 +16,7 @@ class Optimizer(Base):
     """State: the running mean of squared gradients E."""
 
     slots, scratches = 1, 1
+    fuses = True
 
     def step(self, gradient: Tensor, learning_rate: Tensor, t: int | Tensor) -> None:
         import torch
@@ -22,3 +25,9 @@ class Optimizer(Base):
         square.mul_(RHO).addcmul_(gradient, gradient, value=1 - RHO)
         torch.add(square, EPSILON, out=factor).rsqrt_().mul_(learning_rate)
         self.parameter.addcmul_(gradient, factor, value=-1)
+
+    def step_fused(self, gradient: Tensor, learning_rate: Tensor, decay: float, t: int | Tensor) -> None:
+        from dfa_tune.learning.optimizers._kernels import arrays, rates, rmsprop
+
+        theta, g, square = arrays(self.parameter, gradient, *self.state)
+        rmsprop(theta, g, square, rates(learning_rate), np.float32(decay))

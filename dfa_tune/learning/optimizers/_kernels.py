@@ -1,0 +1,165 @@
+"""The optimizers' steps on a CPU, each in one pass over memory, or two around a square root.
+
+torch takes a step as five to ten operations, each of which reads and writes megabytes. A kernel here
+does to each element what those operations do, rounding where they round: its bits are theirs, which
+`same_bits` (`_base.py`) checks before a kernel is used. Hence `fma` where torch multiplies and adds in one
+rounding (`addcmul`, and `add` with an alpha), and hence a square root that torch itself takes where torch's
+is not the one of IEEE 754 (`sqrt`, which is MKL's; `rsqrt` is 1 / sqrt, exact).
+
+All arrays are (P, N) in float32, `learning_rate` is (P,); `decay` is the weight decay that is still to be
+added to the gradient. numba compiles a kernel when it is first called, once a machine: in a second.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numba
+import numpy as np
+from numba.core import types
+from numba.extending import intrinsic
+from numpy.typing import NDArray
+from torch import Tensor
+
+from dfa_tune.learning.optimizers._base import EPSILON, RHO
+
+Array = NDArray[np.float32]
+
+_ONE = np.float32(1)
+_RHO, _REST = np.float32(RHO), np.float32(1 - RHO)
+_EPSILON = np.float32(EPSILON)
+
+
+def arrays(*tensors: Tensor) -> list[Array]:
+    """The tensors' own memory as (P, N)."""
+    return [tensor.view(tensor.shape[0], -1).numpy() for tensor in tensors]
+
+
+def rates(learning_rate: Tensor) -> Array:
+    """(P, 1, 1) as (P,)."""
+    return learning_rate.view(-1).numpy()
+
+
+def _fma(_: Any, a: Any, b: Any, c: Any) -> Any:
+    number = types.float32
+    return number(number, number, number), lambda context, builder, signature, given: builder.fma(*given)
+
+
+fma: Any = intrinsic(_fma)  # a b + c in one rounding
+
+
+def _kernel(function: Any) -> Any:
+    """Compiled when first called, kept on disk; a division by zero gives infinity, as torch's does."""
+    try:
+        return numba.njit(function, error_model="numpy", nogil=True, cache=True)
+    except RuntimeError:  # no folder for it can be written
+        return numba.njit(function, error_model="numpy", nogil=True)
+
+
+@_kernel
+def momentum(
+    parameter: Array, gradient: Array, velocity: Array, learning_rate: Array, decay: np.float32
+) -> None:
+    """v <- rho v + eta g; theta <- theta - v."""
+    for p in range(parameter.shape[0]):
+        theta, g, v, eta = parameter[p], gradient[p], velocity[p], learning_rate[p]
+        for i in range(theta.size):
+            total = fma(decay, theta[i], g[i]) if decay != 0 else g[i]
+            v[i] = fma(total, eta, v[i] * _RHO)
+            theta[i] -= v[i]
+
+
+@_kernel
+def nesterov(
+    parameter: Array, gradient: Array, velocity: Array, learning_rate: Array, decay: np.float32
+) -> None:
+    """v <- rho v + eta g; phi <- phi - eta g - rho v."""
+    for p in range(parameter.shape[0]):
+        phi, g, v, eta = parameter[p], gradient[p], velocity[p], learning_rate[p]
+        for i in range(phi.size):
+            total = fma(decay, phi[i], g[i]) if decay != 0 else g[i]
+            move = total * eta
+            v[i] = v[i] * _RHO + move
+            phi[i] = fma(-_RHO, v[i], phi[i] - move)
+
+
+@_kernel
+def adagrad(
+    parameter: Array, gradient: Array, square: Array, learning_rate: Array, decay: np.float32
+) -> None:
+    """G <- G + g^2; theta <- theta - eta g / sqrt(G + epsilon)."""
+    for p in range(parameter.shape[0]):
+        theta, g, sum_, eta = parameter[p], gradient[p], square[p], learning_rate[p]
+        for i in range(theta.size):
+            total = fma(decay, theta[i], g[i]) if decay != 0 else g[i]
+            sum_[i] = fma(total, total, sum_[i])
+            theta[i] = fma(-total, _ONE / math.sqrt(sum_[i] + _EPSILON) * eta, theta[i])
+
+
+@_kernel
+def rmsprop(
+    parameter: Array, gradient: Array, square: Array, learning_rate: Array, decay: np.float32
+) -> None:
+    """E <- rho E + (1 - rho) g^2; theta <- theta - eta g / sqrt(E + epsilon)."""
+    for p in range(parameter.shape[0]):
+        theta, g, mean, eta = parameter[p], gradient[p], square[p], learning_rate[p]
+        for i in range(theta.size):
+            total = fma(decay, theta[i], g[i]) if decay != 0 else g[i]
+            mean[i] = fma(_REST * total, total, mean[i] * _RHO)
+            theta[i] = fma(-total, _ONE / math.sqrt(mean[i] + _EPSILON) * eta, theta[i])
+
+
+@_kernel
+def adadelta_ratio(
+    parameter: Array, gradient: Array, square: Array, moved: Array, ratio: Array, decay: np.float32
+) -> None:
+    """E[g^2], and the squared ratio of both means into `ratio`; the gradient gets its decay."""
+    for p in range(parameter.shape[0]):
+        theta, g, mean, means, r = parameter[p], gradient[p], square[p], moved[p], ratio[p]
+        for i in range(theta.size):
+            total = fma(decay, theta[i], g[i]) if decay != 0 else g[i]
+            g[i] = total
+            mean[i] = fma(_REST * total, total, mean[i] * _RHO)
+            r[i] = (means[i] + _EPSILON) / (mean[i] + _EPSILON)
+
+
+@_kernel
+def adadelta_step(parameter: Array, gradient: Array, moved: Array, root: Array, learning_rate: Array) -> None:
+    """With the ratio's square root: E[step^2] and theta."""
+    for p in range(parameter.shape[0]):
+        theta, g, means, r, eta = parameter[p], gradient[p], moved[p], root[p], learning_rate[p]
+        for i in range(theta.size):
+            step = r[i] * g[i]
+            means[i] = fma(_REST * step, step, means[i] * _RHO)
+            theta[i] = fma(-step, eta, theta[i])
+
+
+@_kernel
+def adam_moments(
+    parameter: Array,
+    gradient: Array,
+    first: Array,
+    second: Array,
+    beta1: np.float32,
+    rest1: np.float32,
+    beta2: np.float32,
+    rest2: np.float32,
+    decay: np.float32,
+) -> None:
+    """Both running means; rest is 1 - beta, rounded once."""
+    for p in range(parameter.shape[0]):
+        theta, g, m, v = parameter[p], gradient[p], first[p], second[p]
+        for i in range(theta.size):
+            total = fma(decay, theta[i], g[i]) if decay != 0 else g[i]
+            m[i] = fma(rest1, total, m[i] * beta1)
+            v[i] = fma(rest2 * total, total, v[i] * beta2)
+
+
+@_kernel
+def adam_step(parameter: Array, first: Array, root: Array, epsilon: np.float32, factor: Array) -> None:
+    """theta - m / ((root + epsilon) / factor), factor (P,)."""
+    for p in range(parameter.shape[0]):
+        theta, m, r, scale = parameter[p], first[p], root[p], factor[p]
+        for i in range(theta.size):
+            theta[i] -= m[i] / ((r[i] + epsilon) / scale)
