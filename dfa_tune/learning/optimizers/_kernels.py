@@ -58,6 +58,11 @@ def _kernel(function: Any) -> Any:
 
 
 @_kernel
+def _decayed(gradient: np.float32, theta: np.float32, decay: np.float32) -> Any:
+    return fma(decay, theta, gradient) if decay != 0 else gradient
+
+
+@_kernel
 def momentum(
     parameter: Array, gradient: Array, velocity: Array, learning_rate: Array, decay: np.float32
 ) -> None:
@@ -65,7 +70,7 @@ def momentum(
     for p in range(parameter.shape[0]):
         theta, g, v, eta = parameter[p], gradient[p], velocity[p], learning_rate[p]
         for i in range(theta.size):
-            total = fma(decay, theta[i], g[i]) if decay != 0 else g[i]
+            total = _decayed(g[i], theta[i], decay)
             v[i] = fma(total, eta, v[i] * _RHO)
             theta[i] -= v[i]
 
@@ -78,7 +83,7 @@ def nesterov(
     for p in range(parameter.shape[0]):
         phi, g, v, eta = parameter[p], gradient[p], velocity[p], learning_rate[p]
         for i in range(phi.size):
-            total = fma(decay, phi[i], g[i]) if decay != 0 else g[i]
+            total = _decayed(g[i], phi[i], decay)
             move = total * eta
             v[i] = v[i] * _RHO + move
             phi[i] = fma(-_RHO, v[i], phi[i] - move)
@@ -92,7 +97,7 @@ def adagrad(
     for p in range(parameter.shape[0]):
         theta, g, sum_, eta = parameter[p], gradient[p], square[p], learning_rate[p]
         for i in range(theta.size):
-            total = fma(decay, theta[i], g[i]) if decay != 0 else g[i]
+            total = _decayed(g[i], theta[i], decay)
             sum_[i] = fma(total, total, sum_[i])
             theta[i] = fma(-total, _ONE / math.sqrt(sum_[i] + _EPSILON) * eta, theta[i])
 
@@ -105,7 +110,7 @@ def rmsprop(
     for p in range(parameter.shape[0]):
         theta, g, mean, eta = parameter[p], gradient[p], square[p], learning_rate[p]
         for i in range(theta.size):
-            total = fma(decay, theta[i], g[i]) if decay != 0 else g[i]
+            total = _decayed(g[i], theta[i], decay)
             mean[i] = fma(_REST * total, total, mean[i] * _RHO)
             theta[i] = fma(-total, _ONE / math.sqrt(mean[i] + _EPSILON) * eta, theta[i])
 
@@ -118,7 +123,7 @@ def adadelta_ratio(
     for p in range(parameter.shape[0]):
         theta, g, mean, means, r = parameter[p], gradient[p], square[p], moved[p], ratio[p]
         for i in range(theta.size):
-            total = fma(decay, theta[i], g[i]) if decay != 0 else g[i]
+            total = _decayed(g[i], theta[i], decay)
             g[i] = total
             mean[i] = fma(_REST * total, total, mean[i] * _RHO)
             r[i] = (means[i] + _EPSILON) / (mean[i] + _EPSILON)
@@ -151,7 +156,7 @@ def adam_moments(
     for p in range(parameter.shape[0]):
         theta, g, m, v = parameter[p], gradient[p], first[p], second[p]
         for i in range(theta.size):
-            total = fma(decay, theta[i], g[i]) if decay != 0 else g[i]
+            total = _decayed(g[i], theta[i], decay)
             m[i] = fma(rest1, total, m[i] * beta1)
             v[i] = fma(rest2 * total, total, v[i] * beta2)
 
