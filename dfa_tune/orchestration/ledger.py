@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -31,19 +31,32 @@ class Count:
 class Ledger:
     """Which trials of `agenda` are done, and which can be trained now.
 
-    It holds one number a finished trial, its criterion; the rows stay in the store.
+    It holds one number a finished trial, its criterion; the rows stay in the store. `rows` are what the
+    files `known` hold, or more: those files are not read again.
     """
 
-    def __init__(self, agenda: Agenda, store: Store, rows: pd.DataFrame) -> None:
+    def __init__(
+        self, agenda: Agenda, store: Store, rows: pd.DataFrame, known: Set[str] = frozenset()
+    ) -> None:
         self.agenda, self.store = agenda, store
+        self._known = set(known)
         self.criteria: dict[str, float] = {}
         self._due: dict[str, Trial] = {}
         self._open = list(agenda.cells)
         self.absorb(rows)
 
     def refresh(self) -> None:
-        """Take in whatever the store has by now."""
-        self.absorb(self.store.read())
+        """Take in what the store has got since: this run's files, and other runs'."""
+        if self.store.names() <= self._known:
+            return
+        rows, names = self.store.read_but(self._known)
+        self._known |= names
+        self.absorb(rows)
+
+    def absorb_file(self, stem: str) -> None:
+        """Take in one file; raises FileNotFoundError, and UserError if it is damaged."""
+        self.absorb(self.store.read_file(stem))
+        self._known.add(f"{stem}.parquet")
 
     def absorb(self, rows: pd.DataFrame) -> None:
         """Take in rows of finished trials."""

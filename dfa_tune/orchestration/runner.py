@@ -75,8 +75,9 @@ def run_sweep(
     set_aside = store.set_aside()
     store.drop_copies()
     failures.clear(store)
+    known = store.names()  # before they are read: what comes meanwhile is read again
     agenda, rows = load(sweep, store.location, data=data)
-    ledger = Ledger(agenda, store, rows)
+    ledger = Ledger(agenda, store, rows, known)
     taken_over = ledger.take_over()
     before = ledger.count()
     failed: dict[str, str] = {}

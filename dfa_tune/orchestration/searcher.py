@@ -70,15 +70,30 @@ class TuneThenRepeat(Searcher):
         self._fill()
         for slots in self.slots:
             while self._flying(slots.gpu) < slots.wanted and (pack := self._next(slots)):
-                if self._leases.acquire(pack.id, [trial.id for trial in pack.trials]):
+                if not self._leases.acquire(pack.id, [trial.id for trial in pack.trials]):
+                    self._elsewhere.append(pack)
+                elif not self._overtaken(pack):
                     self.running[trial_id], self._on_gpu[trial_id] = pack, slots.gpu
                     return {**self._constant, **self._place(slots), "pack": pack.to_json()}
-                self._elsewhere.append(pack)
         self._recall()
-        if self.running or self._elsewhere or self._waiting:
+        if self.running or self._elsewhere or self._waiting or self._stale:
             return None
         finished: str = Searcher.FINISHED
         return finished
+
+    def _overtaken(self, pack: Pack) -> bool:
+        """Whether another run has ended trials of this pack since it was made; the others wait anew.
+
+        To be asked with the pack's lease in hand, which nobody else can then be training.
+        """
+        self.ledger.refresh()
+        left = [trial for trial in pack.trials if trial.id not in self.ledger.criteria]
+        if len(left) == len(pack.trials):
+            return False
+        self._leases.release(pack.id)
+        self._add(left)
+        self._stale = True  # those that ended may have settled a learning rate
+        return True
 
     def _place(self, slots: Slots) -> dict[str, Any]:
         """Where a pack is to be trained, and how often to report."""
@@ -213,7 +228,7 @@ class TuneThenRepeat(Searcher):
         """The pack was published, or else a core has given it up."""
         self._stale = True
         try:
-            self.ledger.absorb(self.ledger.store.read_file(pack.id))
+            self.ledger.absorb_file(pack.id)
         except FileNotFoundError:
             if trial_id in self._recalled:
                 self._checkpoints.remove(pack.id)  # of a core: a GPU begins anew

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -80,24 +80,33 @@ def _conforming(table: pa.Table) -> pa.Table:
     return table
 
 
-def read_files(place: Place, folder: str, columns: Sequence[str] | None = None) -> Files:
+def read_files(
+    place: Place, folder: str, columns: Sequence[str] | None = None, but: Set[str] = frozenset()
+) -> Files:
     """All results directly in `folder`: *.parquet without a leading dot, several at a time, in order of name.
+
+    Files named in `but` are left out.
 
     A file that vanishes between the listing and the reading was merged into another one: the folder
     is then listed again.
     """
     for _ in range(10):
         try:
-            return Files(*_read_listed(place, folder, columns))
+            return Files(*_read_listed(place, folder, columns, but))
         except FileNotFoundError:
             continue
     raise UserError(f"{place.full(folder)}: files vanish while they are read; try again")
 
 
+def listed(place: Place, folder: str) -> list[str]:
+    """The names of the files that `read_files` would read, in order."""
+    return [n for n in place.files(folder) if n.endswith(".parquet") and not n.startswith(".")]
+
+
 def _read_listed(
-    place: Place, folder: str, columns: Sequence[str] | None
+    place: Place, folder: str, columns: Sequence[str] | None, but: Set[str]
 ) -> tuple[dict[str, pa.Table], dict[str, str]]:
-    names = [n for n in place.files(folder) if n.endswith(".parquet") and not n.startswith(".")]
+    names = [name for name in listed(place, folder) if name not in but]
     tables, damaged = {}, {}
 
     def attempt(name: str) -> pa.Table | DamagedFileError:

@@ -121,6 +121,18 @@ class Store:
         frame: pd.DataFrame = table.combine_chunks().take(order.indices[order.complete]).to_pandas()
         return frame
 
+    def names(self) -> set[str]:
+        """The names of all files of results there are, valid or not."""
+        return set(reading.listed(self.place, self.epochs))
+
+    def read_but(self, known: Set[str]) -> tuple[pd.DataFrame, set[str]]:
+        """As `read`, the rows of the files that are not `known` by name; and those files' names."""
+        files = self._files(but=known)
+        table = reading.joined(list(files.tables.values()))
+        order = reading.order(table)
+        frame: pd.DataFrame = table.combine_chunks().take(order.indices[order.complete]).to_pandas()
+        return frame, files.tables.keys() | files.damaged.keys()
+
     def read_file(self, stem: str) -> pd.DataFrame:
         """The rows of one file as published; raises FileNotFoundError, UserError if it is damaged."""
         path = f"{self.epochs}/{stem}.parquet"
@@ -149,8 +161,8 @@ class Store:
         """The ids of the trials that are complete in valid files; reads three columns."""
         return reading.complete_trials(list(self._files(schema.KEYS).tables.values()))
 
-    def _files(self, columns: Sequence[str] | None = None) -> Files:
-        files = reading.read_files(self.place, self.epochs, columns)
+    def _files(self, columns: Sequence[str] | None = None, but: Set[str] = frozenset()) -> Files:
+        files = reading.read_files(self.place, self.epochs, columns, but)
         if files.damaged:
             listed = "; ".join(f"{name} ({why})" for name, why in files.damaged.items())
             message = f"{self.path('epochs')}: passed over, torn or not results: {listed}"

@@ -16,6 +16,7 @@ from dfa_tune.orchestration.ledger import Ledger
 from dfa_tune.orchestration.packs import Pack
 from dfa_tune.orchestration.searcher import TuneThenRepeat
 from dfa_tune.orchestration.slots import Slots
+from dfa_tune.results import reading
 from dfa_tune.results.leases import Leases
 from dfa_tune.results.store import Store
 from dfa_tune.sweep import load_sweep
@@ -86,6 +87,67 @@ def test_finished_comes_when_every_trial_is_done(ledger: Ledger) -> None:
         search.on_trial_complete(trial_id=name, result={})
     assert search.suggest(trial_id="e") == "FINISHED"
     assert ledger.count().remaining == 0
+
+
+@pytest.mark.parametrize("size", [1, 2])
+def test_two_runs_at_once_train_no_trial_twice(tmp_path: Path, ledger: Ledger, size: int) -> None:
+    """The first ends three packs while the second is at one: what is not leased any more may be done."""
+    others = Ledger(ledger.agenda, ledger.store, pd.DataFrame())
+    one_at_a_time = [Slots(request={"CPU": 1.0}, count=1)]
+    runs = [searcher(ledger, size=1, slots=one_at_a_time), searcher(others, size=size, slots=one_at_a_time)]
+    trained: list[str] = []
+
+    def end(run: TuneThenRepeat) -> None:
+        ((name, pack),) = run.running.items()
+        publish(ledger, pack, {0.1: 0.6, 0.2: 0.9, 0.4: 0.7})
+        run._leases.release(pack.id)  # as the worker does
+        run.on_trial_complete(trial_id=name, result={})
+        trained.extend(trial.id for trial in pack.trials)
+
+    said: dict[int, Any] = {}
+    for turn in range(100):
+        for index, run in enumerate(runs):
+            if run.running and (index == 0 or turn % 3 == 0):
+                end(run)
+            if not run.running:
+                run._polled = -1e9  # it looks every two seconds
+                said[index] = run.suggest(trial_id=f"{index}-{turn}")
+        if list(said.values()) == ["FINISHED", "FINISHED"]:
+            break
+    assert len(trained) == len(set(trained)) == ledger.agenda.planned
+    assert [run.ledger.count().remaining for run in runs] == [0, 0]
+    assert list(said.values()) == ["FINISHED", "FINISHED"]
+    assert Leases(ledger.store).active() == {}
+
+
+def test_what_another_run_has_ended_settles_a_rate_here(ledger: Ledger) -> None:
+    """All that this run still had to tune was trained elsewhere: its repetitions come, and not the end."""
+    search = searcher(ledger, slots=[Slots(request={"CPU": 1.0}, count=1)])
+    bp = suggested(search, "a")
+    dfa = Pack(tuple(trial for trial in ledger.ready() if trial not in bp.trials))
+    for pack in (bp, dfa):
+        publish(ledger, pack, {0.1: 0.6, 0.2: 0.9, 0.4: 0.7})
+    search.on_trial_complete(trial_id="a", result={})
+    config = next(filter(None, (search.suggest(trial_id="b") for _ in range(3))))
+    assert isinstance(config, dict)
+    assert {trial.stage for trial in Pack.from_json(config["pack"]).trials} == {"repeat"}
+    assert {trial.id for trial in dfa.trials} <= ledger.criteria.keys()
+
+
+def test_files_are_read_once(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    search = searcher(ledger)
+    first, second = suggested(search, "a"), suggested(search, "b")
+    publish(ledger, first, {0.1: 0.6})
+    publish(ledger, second, {0.1: 0.6})
+    search.on_trial_complete(trial_id="a", result={})  # reads the first
+    read: list[str] = []
+    reader = reading.read_file
+    monkeypatch.setattr(
+        reading, "read_file", lambda place, path, *rest: read.append(path) or reader(place, path, *rest)
+    )
+    for _ in range(2):
+        ledger.refresh()
+    assert [Path(path).stem for path in read] == [second.id]
 
 
 def test_a_diverged_rate_is_not_chosen(ledger: Ledger) -> None:
