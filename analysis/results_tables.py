@@ -2,8 +2,9 @@
 
 python analysis/results_tables.py docs/RESULTS.md README.md --results docs/results
 
-Between `<!-- begin: WHAT -->` and `<!-- end -->` everything is replaced. WHAT is `claims` (the table),
-`verdicts` (how many hold), `summary SPACE` (rates and final accuracies), `figure SPACE` or `provenance`.
+Between `<!-- begin: WHAT -->` and `<!-- end -->` everything is replaced. WHAT is `claims` (the table), `claims
+SPACE,SPACE` (those about them, as `dfa-tune verify SPACE SPACE` judges them), `verdicts` (how many hold),
+`summary SPACE` (rates and final accuracies), `figure SPACE` or `provenance`.
 """
 
 import argparse
@@ -28,7 +29,7 @@ NOT_RUN = "Not run yet.\n"
 def fill(text: str, results: Path, folder: Path) -> str:
     """`text` with every block filled from `results`; links are relative to `folder`."""
     makers: dict[str, Callable[[str], str]] = {
-        "claims": lambda _: claims(results),
+        "claims": lambda spaces: claims(results, tuple(filter(None, spaces.split(",")))),
         "verdicts": lambda _: summary(judged(results)) + "\n",
         "summary": lambda space: accuracies(results, space),
         "figure": lambda space: figure(results, space, folder),
@@ -38,15 +39,15 @@ def fill(text: str, results: Path, folder: Path) -> str:
 
 
 @cache
-def judged(results: Path) -> list[Any]:
-    """Every claim with its verdict."""
-    return verify(results)
+def judged(results: Path, spaces: tuple[str, ...] = ()) -> list[Any]:
+    """Every claim with its verdict, or those about `spaces`."""
+    return verify(results, spaces=spaces)
 
 
-def claims(results: Path) -> str:
-    """Every claim: expected, measured with its interval, n and verdict."""
+def claims(results: Path, spaces: tuple[str, ...]) -> str:
+    """Every claim, or those about `spaces`: expected, measured with its interval, n and verdict."""
     rows = []
-    for one in judged(results):
+    for one in judged(results, spaces):
         part = f" ({one.part})" if one.part else ""
         interval = "" if one.low is None else f" ({shown(one.low)} to {shown(one.high)})"
         rows.append(
