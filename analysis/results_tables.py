@@ -2,9 +2,9 @@
 
 python analysis/results_tables.py docs/RESULTS.md README.md --results docs/results
 
-Between `<!-- begin: WHAT -->` and `<!-- end -->` everything is replaced. WHAT is `claims` (the table), `claims
-SPACE,SPACE` (those about them, as `dfa-tune verify SPACE SPACE` judges them), `verdicts` (how many hold),
-`summary SPACE` (rates and final accuracies), `figure SPACE` or `provenance`.
+Between `<!-- begin: WHAT -->` and `<!-- end -->` everything is replaced. WHAT is `claims` (the table),
+`claims SPACE,SPACE` (those about them, as `dfa-tune verify SPACE SPACE` judges them), `verdicts` (how many
+hold), `summary SPACE` (rates and final accuracies), `figure SPACE` or `provenance`.
 """
 
 import argparse
