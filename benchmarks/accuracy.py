@@ -20,7 +20,9 @@ from dfa_tune.problems.kinds.parity import Problem, Settings
 from dfa_tune.registry import RULES
 
 SEEDS, EPOCHS, WINDOW = 10, 20, 10
-CASES = (("bp", "sgd", 0.1), ("dfa", "sgd", 0.018), ("dfa", "rmsprop", 3e-4))
+# Rule, optimizer, learning rate and weight decay. RMSProp's are figure 3.4's; at 3e-4 and a decay of 1e-4 DFA
+# varies so much between seeds that ten pairs could not tell (+0.0055, 95%: -0.0067 to +0.0178)
+CASES = (("bp", "sgd", 0.1, 1e-4), ("dfa", "sgd", 0.018, 1e-4), ("dfa", "rmsprop", 1.7e-4, 1e-3))
 LIMIT = 0.01
 
 
@@ -40,9 +42,11 @@ def measure(options: Options) -> list[Figure]:
     return [_case(problem, width, options, *case) for case in CASES]
 
 
-def _case(problem: Problem, width: int, options: Options, rule: str, optimizer: str, rate: float) -> Figure:
+def _case(
+    problem: Problem, width: int, options: Options, rule: str, optimizer: str, rate: float, decay: float
+) -> Figure:
     single, half = (
-        _accuracies(problem, width, options, rule, optimizer, rate, bfloat16=bfloat16)
+        _accuracies(problem, width, options, rule, optimizer, rate, decay, bfloat16=bfloat16)
         for bfloat16 in (False, True)
     )
     difference = half - single
@@ -69,14 +73,22 @@ def _case(problem: Problem, width: int, options: Options, rule: str, optimizer: 
 
 
 def _accuracies(
-    problem: Problem, width: int, options: Options, rule: str, optimizer: str, rate: float, *, bfloat16: bool
+    problem: Problem,
+    width: int,
+    options: Options,
+    rule: str,
+    optimizer: str,
+    rate: float,
+    decay: float,
+    *,
+    bfloat16: bool,
 ) -> np.ndarray:
     """The mean of the last epochs' test accuracy, (SEEDS,)."""
     epochs = 4 if options.quick else EPOCHS
     training = Training(
         epochs=epochs,
         batch_size=options.batch,
-        weight_decay=1e-4,
+        weight_decay=decay,
         precision="bfloat16" if bfloat16 else "float32",
     )
     feedback = "uniform" if RULES[rule].uses_feedback else None
