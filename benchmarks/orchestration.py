@@ -19,6 +19,7 @@ from benchmarks.figures import Figure
 from benchmarks.options import Options
 
 EPOCHS = 20
+REST = 5.0  # seconds that Ray's processes take to end, on the cores that the loading is timed on
 
 
 def measure(options: Options) -> list[Figure]:
@@ -55,6 +56,7 @@ def _child(trials: int) -> dict[str, float]:
             command = [sys.executable, "-m", "benchmarks.orchestration", part, space, f"{folder}/results"]
             done = subprocess.run(command, check=True, capture_output=True, text=True)
             found |= json.loads(done.stdout.splitlines()[-1])
+            time.sleep(REST)
         return found
 
 
