@@ -17,7 +17,7 @@ from dfa_tune.problems.kinds import parity
 from dfa_tune.registry import OPTIMIZERS
 
 FUSING = [name for name in OPTIMIZERS.names() if OPTIMIZERS[name].fuses]
-SHAPES = [(1, 96, 512), (3, 37, 41), (2, 1, 1)]
+SHAPES = [(1, 60, 512), (3, 37, 41), (2, 1, 1)]
 STEPS = 20
 
 same_rounding = pytest.mark.skipif(
