@@ -13,6 +13,7 @@ import sys
 import tempfile
 import threading
 import time
+from mmap import PAGESIZE
 from pathlib import Path
 
 from benchmarks.figures import Figure
@@ -106,7 +107,7 @@ def worker(space: str, folder: str) -> dict[str, float]:
         "baseline": baseline,
         "estimated": pack_bytes(pack.trials),
         "mapped": _mapped([str(path) for path in files]),
-        "files": sum(path.stat().st_size for path in files),
+        "files": sum(-(-path.stat().st_size // PAGESIZE) * PAGESIZE for path in files),  # in whole pages
         "members": len(pack.trials),
     }
 
