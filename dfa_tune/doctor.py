@@ -63,7 +63,9 @@ def _fused() -> str:
     same = [name for name in fuse if kinds[name].same_bits()]
     text = f"CPU: long trainings take a step in one pass over memory, with torch's bits ({', '.join(same)})"
     slow = [name for name in fuse if name not in same]
-    reason = f"torch rounds {', '.join(slow)} otherwise here, and steps are taken by its own operations"
+    reason = (
+        f"steps of {', '.join(slow)} by torch's own operations; our kernels round otherwise here, or are off"
+    )
     return "; ".join([text] * bool(same) + [f"CPU: {reason}"] * bool(slow))
 
 

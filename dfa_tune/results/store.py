@@ -115,11 +115,7 @@ class Store:
         table = reading.joined(list(self._files(wanted).tables.values()), wanted)
         if trial_ids is not None:
             table = table.filter(pc.is_in(table["trial_id"], pa.array(trial_ids, pa.string())))
-        order = reading.order(table)
-        if columns is not None:
-            table = table.select(list(columns))
-        frame: pd.DataFrame = table.combine_chunks().take(order.indices[order.complete]).to_pandas()
-        return frame
+        return _complete(table, columns)
 
     def names(self) -> set[str]:
         """The names of all files of results there are, valid or not."""
@@ -128,10 +124,8 @@ class Store:
     def read_but(self, known: Set[str]) -> tuple[pd.DataFrame, set[str]]:
         """As `read`, the rows of the files that are not `known` by name; and those files' names."""
         files = self._files(but=known)
-        table = reading.joined(list(files.tables.values()))
-        order = reading.order(table)
-        frame: pd.DataFrame = table.combine_chunks().take(order.indices[order.complete]).to_pandas()
-        return frame, files.tables.keys() | files.damaged.keys()
+        rows = _complete(reading.joined(list(files.tables.values())))
+        return rows, files.tables.keys() | files.damaged.keys()
 
     def read_file(self, stem: str) -> pd.DataFrame:
         """The rows of one file as published; raises FileNotFoundError, UserError if it is damaged."""
@@ -282,6 +276,15 @@ class Store:
         for name in replaced:
             self.place.remove(f"{self.epochs}/{name}")
         return len(replaced) - published
+
+
+def _complete(table: pa.Table, columns: Sequence[str] | None = None) -> pd.DataFrame:
+    """The rows of complete trials, a (trial_id, epoch) once, sorted; `columns` of them, in this order."""
+    order = reading.order(table)
+    if columns is not None:
+        table = table.select(list(columns))
+    frame: pd.DataFrame = table.combine_chunks().take(order.indices[order.complete]).to_pandas()
+    return frame
 
 
 def _digest(names: Iterable[str]) -> str:

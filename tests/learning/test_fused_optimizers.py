@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 from typing import Any
 
+import numba
 import pytest
 import torch
 from torch import Tensor
@@ -118,6 +119,16 @@ def test_a_kernel_with_other_bits_is_not_used() -> None:
     optimizer = Wrong(torch.zeros(1, 256, 256))
     optimizer.fuse(10**9)
     assert not Wrong.same_bits()
+    assert not optimizer.fused
+
+
+def test_without_a_compiler_torch_takes_the_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Fresh(RMSProp):
+        """Not yet compared with torch."""
+
+    monkeypatch.setattr(numba.config, "DISABLE_JIT", 1)  # as NUMBA_DISABLE_JIT does
+    optimizer = Fresh(torch.zeros(1, 256, 256))
+    optimizer.fuse(10**9)
     assert not optimizer.fused
 
 

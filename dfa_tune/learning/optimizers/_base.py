@@ -7,7 +7,7 @@ and each of the P members with its own learning rate, (P, 1, 1).
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -96,9 +96,11 @@ class Base:
         What torch rounds and where is not promised by it: another version or another processor's code may do
         it differently. Then `step` is what counts, for results stay comparable.
         """
+        import numba
         import torch
 
-        if not cls.fuses:
+        settings: Any = numba.config
+        if not cls.fuses or settings.DISABLE_JIT:  # the user's, to look into kernels: then there are none
             return False
         random = torch.Generator().manual_seed(0)
         shape = (3, 7, 1_013)  # odd: the ends that no vector instruction fills count too
