@@ -10,8 +10,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from dfa_tune.agenda import Agenda
 from dfa_tune.analysis import figures, plots, tables
+from dfa_tune.planning.plan import Agenda
 from dfa_tune.problems.datasets import data_folder, load_images, missing_files
 from dfa_tune.results.store import Store
 

@@ -6,8 +6,8 @@ python analysis/fig_2_2.py [--results DIR]
 import pandas as pd
 from matplotlib.figure import Figure
 
-from dfa_tune.agenda import Agenda
 from dfa_tune.analysis import clusters, figures, plots, tables
+from dfa_tune.planning.plan import Agenda
 
 
 def figure(rows: pd.DataFrame, agenda: Agenda) -> Figure:

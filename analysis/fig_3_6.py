@@ -7,8 +7,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from dfa_tune.agenda import Agenda
 from dfa_tune.analysis import clusters, figures, plots, tables
+from dfa_tune.planning.plan import Agenda
 
 
 def figure(rows: pd.DataFrame, agenda: Agenda) -> Figure:

@@ -16,13 +16,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from safetensors.numpy import load
 
-from dfa_tune.agenda import Agenda
 from dfa_tune.analysis import figures, plots, representation
-from dfa_tune.analysis.load import scores
 from dfa_tune.analysis.statistics import t_interval
+from dfa_tune.planning.plan import Agenda
+from dfa_tune.planning.sweep_results import scores
+from dfa_tune.planning.trial import Trial
 from dfa_tune.problems.datasets import Images, data_folder, load_images, missing_files
 from dfa_tune.results.store import Store
-from dfa_tune.trial import Trial
 
 SHOWN = 2500  # test tuples: with k = 3 they are the thesis' 7,500 digits; pictured, and probed on
 FITTED = 5000  # training tuples that a probe is fitted to

@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from dfa_tune.analysis import tables
-from dfa_tune.analysis.load import load
 from dfa_tune.analysis.verify import shown, summary, verify
-from dfa_tune.results.origins import origins
+from dfa_tune.planning.sweep import load_sweep, space_names
+from dfa_tune.planning.sweep_results import load
+from dfa_tune.results.provenance import origins
 from dfa_tune.results.store import Store
-from dfa_tune.sweep import load_sweep, space_names
 
 BLOCK = re.compile(r"(<!-- begin: (\w+) ?(\S*) -->\n).*?(<!-- end -->)", re.DOTALL)
 NOT_RUN = "Not run yet.\n"

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 from torch.utils.data import DataLoader, TensorDataset
 
-from dfa_tune.problems.draw import Draw, Problem
+from dfa_tune.problems.epoch_sample import Draw, Problem
 
 TEST_CHUNK = 1024
 

@@ -21,7 +21,7 @@ from benchmarks.options import Options, parity
 from dfa_tune.learning.batches import Batches
 from dfa_tune.learning.settings import Network, Training
 from dfa_tune.learning.training import Member, PackTraining
-from dfa_tune.problems.draw import Problem
+from dfa_tune.problems.epoch_sample import Problem
 from dfa_tune.registry import OPTIMIZERS, RULES
 
 Precision = Literal["float32", "bfloat16", "float64"]

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from dfa_tune.orchestration.packs import Pack
+from dfa_tune.orchestration.packs.pack import Pack
 from dfa_tune.results.schema import METRICS
 
 METHODS = 10
@@ -80,5 +80,5 @@ class FakeTraining:
 
 
 def start(pack: Pack, data: str | None, threads: int) -> FakeTraining:
-    """In place of `dfa_tune.orchestration.work.start_training`."""
+    """In place of `dfa_tune.orchestration.worker.pack_run.start_training`."""
     return FakeTraining(pack)

@@ -27,7 +27,7 @@ from benchmarks.epoch import EPOCHS, start
 from benchmarks.figures import Figure, in_turn, ratio
 from benchmarks.gpu_thesis import thesis
 from benchmarks.options import Options, data_folder, parity
-from dfa_tune.problems.draw import Problem
+from dfa_tune.problems.epoch_sample import Problem
 
 SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 COMPARED = (1, 8, 64)  # packs in which two ways to do the same are compared

@@ -8,12 +8,12 @@ from time import perf_counter
 
 from benchmarks.figures import Figure
 from benchmarks.options import Options
-from dfa_tune.agenda import Agenda
-from dfa_tune.orchestration.memory import gpu_memory
-from dfa_tune.orchestration.packs import Pack, make_packs, together
-from dfa_tune.orchestration.work import start_training
-from dfa_tune.sweep import load_sweep, space_names
-from dfa_tune.trial import Trial
+from dfa_tune.orchestration.packs.memory import gpu_memory
+from dfa_tune.orchestration.packs.pack import Pack, make_packs, together
+from dfa_tune.orchestration.worker.pack_run import start_training
+from dfa_tune.planning.plan import Agenda
+from dfa_tune.planning.sweep import load_sweep, space_names
+from dfa_tune.planning.trial import Trial
 
 TIMED = 2  # epochs of a pack that count, after one that does not
 TARGET = (60.0, 30.0)  # minutes

@@ -87,12 +87,12 @@ def worker(space: str, folder: str) -> dict[str, float]:
     import ray.tune
     import torch
 
-    from dfa_tune.agenda import Agenda
-    from dfa_tune.orchestration.memory import pack_bytes
-    from dfa_tune.orchestration.packs import Pack
-    from dfa_tune.orchestration.work import start_training
+    from dfa_tune.orchestration.packs.memory import pack_bytes
+    from dfa_tune.orchestration.packs.pack import Pack
+    from dfa_tune.orchestration.worker.pack_run import start_training
+    from dfa_tune.planning.plan import Agenda
+    from dfa_tune.planning.sweep import load_sweep
     from dfa_tune.problems.datasets import raw_files
-    from dfa_tune.sweep import load_sweep
 
     pack = Pack(tuple(Agenda(load_sweep(space)).due({})))
     assert ray.tune

@@ -62,12 +62,12 @@ def _child(trials: int) -> dict[str, float]:
 
 def end_to_end(space: str, results: str) -> dict[str, float]:
     """In this process: what each part takes."""
-    from dfa_tune.agenda import Agenda
-    from dfa_tune.orchestration.ledger import Ledger
-    from dfa_tune.orchestration.packs import make_packs
-    from dfa_tune.orchestration.runner import run_sweep
+    from dfa_tune.orchestration.driver.runner import run_sweep
+    from dfa_tune.orchestration.packs.pack import make_packs
+    from dfa_tune.planning.plan import Agenda
+    from dfa_tune.planning.state import Ledger
+    from dfa_tune.planning.sweep import load_sweep
     from dfa_tune.results.store import Store
-    from dfa_tune.sweep import load_sweep
 
     found: dict[str, float] = {}
     begin = time.perf_counter()
@@ -93,8 +93,8 @@ def end_to_end(space: str, results: str) -> dict[str, float]:
 
 def loading(space: str, results: str) -> dict[str, float]:
     """In a process that has done nothing else, as a notebook would."""
-    from dfa_tune.analysis.load import load_results
-    from dfa_tune.sweep import load_sweep
+    from dfa_tune.planning.sweep import load_sweep
+    from dfa_tune.planning.sweep_results import load_results
 
     sweep = load_sweep(space)
     begin = time.perf_counter()

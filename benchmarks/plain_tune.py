@@ -14,11 +14,11 @@ from typing import Any
 import ray
 from ray import tune
 
-from dfa_tune.agenda import Agenda
-from dfa_tune.orchestration.packs import Pack
-from dfa_tune.orchestration.work import start_training
-from dfa_tune.sweep import load_sweep
-from dfa_tune.trial import Trial
+from dfa_tune.orchestration.packs.pack import Pack
+from dfa_tune.orchestration.worker.pack_run import start_training
+from dfa_tune.planning.plan import Agenda
+from dfa_tune.planning.sweep import load_sweep
+from dfa_tune.planning.trial import Trial
 
 
 class OneTrial(tune.Trainable):

@@ -21,14 +21,14 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.fake_training import FakeTraining, write_space
-from dfa_tune.analysis.load import load
-from dfa_tune.orchestration.ledger import Ledger
-from dfa_tune.orchestration.packs import Pack
-from dfa_tune.orchestration.runner import Resources, run_sweep
-from dfa_tune.orchestration.slots import LONGEST_STEP, STEP_SECONDS, Slots
+from dfa_tune.orchestration.driver.runner import Resources, run_sweep
+from dfa_tune.orchestration.packs.pack import Pack
+from dfa_tune.orchestration.packs.placement import LONGEST_STEP, STEP_SECONDS, Slots
+from dfa_tune.planning.state import Ledger
+from dfa_tune.planning.sweep import load_sweep
+from dfa_tune.planning.sweep_results import load
 from dfa_tune.results.leases import Leases
 from dfa_tune.results.store import Store
-from dfa_tune.sweep import load_sweep
 
 WORKERS = 1000
 TRIALS = 100_000
@@ -49,7 +49,7 @@ def reporting(pack: Pack, data: str | None, threads: int) -> ReportingTraining:
 
 def own_share(folder: Path, trials: int, workers: int) -> dict[str, float]:
     """Seconds of the driver for the whole sweep, Ray and Tune aside; what workers do is not counted."""
-    from dfa_tune.orchestration.searcher import TuneThenRepeat
+    from dfa_tune.orchestration.driver.searcher import TuneThenRepeat
 
     begin = time.perf_counter()
     sweep = load_sweep(write_space(folder, trials, epochs=1))

@@ -18,7 +18,7 @@ import pandas as pd
 
 from benchmarks.figures import Figure, in_turn, ratio
 from benchmarks.options import Options
-from dfa_tune.orchestration.session import available_cpus
+from dfa_tune.orchestration.cluster.session import available_cpus
 
 SPACE = """
 name: short

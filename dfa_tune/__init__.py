@@ -14,17 +14,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dfa_tune.orchestration.runner import Outcome, Resources, run_sweep
-    from dfa_tune.sweep import load_sweep
+    from dfa_tune.orchestration.driver.runner import Outcome, Resources, run_sweep
+    from dfa_tune.planning.sweep import load_sweep
 
 __version__ = "0.1.0"
 __all__ = ["Outcome", "Resources", "__version__", "load_sweep", "run_sweep"]
 
 _HOMES = {
-    "load_sweep": "dfa_tune.sweep",
-    "run_sweep": "dfa_tune.orchestration.runner",
-    "Outcome": "dfa_tune.orchestration.runner",
-    "Resources": "dfa_tune.orchestration.runner",
+    "load_sweep": "dfa_tune.planning.sweep",
+    "run_sweep": "dfa_tune.orchestration.driver.runner",
+    "Outcome": "dfa_tune.orchestration.driver.runner",
+    "Resources": "dfa_tune.orchestration.driver.runner",
 }
 
 

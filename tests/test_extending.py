@@ -15,11 +15,11 @@ import torch
 import yaml
 
 from dfa_tune import registry
-from dfa_tune.agenda import Agenda
 from dfa_tune.learning.training import Member, PackTraining
+from dfa_tune.planning.plan import Agenda
+from dfa_tune.planning.sweep import load_sweep
+from dfa_tune.planning.trial import Trial
 from dfa_tune.registry import PROBLEMS
-from dfa_tune.sweep import load_sweep
-from dfa_tune.trial import Trial
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = (ROOT / "docs" / "EXTENDING.md").read_text()

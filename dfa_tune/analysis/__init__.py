@@ -1,5 +1,5 @@
 """What is made of results afterwards; needs neither torch nor Ray."""
 
-from dfa_tune.analysis.load import load_results
+from dfa_tune.planning.sweep_results import load_results
 
 __all__ = ["load_results"]

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from dfa_tune.agenda import Agenda
 from dfa_tune.analysis import plots, tables
+from dfa_tune.planning.plan import Agenda
 from dfa_tune.problems.kinds.clusters import Settings, cluster_labels, sample_points
 
 D, N = 15, 256  # the thesis' d where n varies, and n where d varies (section 2.2)

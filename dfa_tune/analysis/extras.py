@@ -16,9 +16,9 @@ from typing import cast
 
 import pandas as pd
 
-from dfa_tune.agenda import Agenda
 from dfa_tune.analysis import tables
 from dfa_tune.bundled import bundled
+from dfa_tune.planning.plan import Agenda
 from dfa_tune.results.store import Store
 
 # (agenda, rows, store, data) -> the table, None where what it takes is not here (yet)

@@ -14,12 +14,12 @@ import matplotlib
 import pandas as pd
 from matplotlib.figure import Figure
 
-from dfa_tune.agenda import Agenda, Cell
 from dfa_tune.analysis import extras, plots, rates, tables
-from dfa_tune.analysis.load import load
-from dfa_tune.results.places import place
+from dfa_tune.planning.plan import Agenda, Cell
+from dfa_tune.planning.sweep import Sweep
+from dfa_tune.planning.sweep_results import load
+from dfa_tune.results.storage import place
 from dfa_tune.results.store import Store
-from dfa_tune.sweep import Sweep
 
 CURVE_PANELS = 4  # more points of the axes than this: final accuracies alone
 FINAL_PANELS = 6

@@ -19,10 +19,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from dfa_tune.agenda import Agenda, Cell
-from dfa_tune.analysis.load import scores
 from dfa_tune.analysis.statistics import t_half_width, t_interval
-from dfa_tune.trial import DEFAULT_FEEDBACK
+from dfa_tune.config.method import DEFAULT_FEEDBACK
+from dfa_tune.planning.plan import Agenda, Cell
+from dfa_tune.planning.sweep_results import scores
 
 # Okabe and Ito (2008) without the yellow, which white paper swallows.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000", "#56B4E9", "#E69F00")

@@ -9,9 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from dfa_tune.agenda import Agenda, Cell
 from dfa_tune.analysis import plots
-from dfa_tune.analysis.load import scores
+from dfa_tune.planning.plan import Agenda, Cell
+from dfa_tune.planning.sweep_results import scores
 
 PANELS = 12  # more methods and points of the axes than this are left out, and the caption says so
 

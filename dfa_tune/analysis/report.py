@@ -19,13 +19,13 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from matplotlib.figure import Figure
 
 from dfa_tune.analysis import figures, rates, tables
-from dfa_tune.analysis.claims import load_claims
-from dfa_tune.analysis.evidence import Results
+from dfa_tune.analysis.claim_values import Results
 from dfa_tune.analysis.verify import LEVEL, Judged, gather, shown, summary, verify
+from dfa_tune.config.claims import load_claims
 from dfa_tune.errors import UserError
-from dfa_tune.results.origins import Origin, origins
+from dfa_tune.planning.sweep import Sweep, load_sweep, space_names
+from dfa_tune.results.provenance import Origin, origins
 from dfa_tune.results.store import Store
-from dfa_tune.sweep import Sweep, load_sweep, space_names
 
 TEMPLATES = Path(__file__).parent / "templates"
 HEADINGS = {"learning_rate": "learning rate", "mean": "mean accuracy", "at_edge": "at the range's edge"}

@@ -7,10 +7,10 @@ from typing import Any
 
 import pandas as pd
 
-from dfa_tune.agenda import Agenda, Cell
-from dfa_tune.analysis.criteria import final
-from dfa_tune.analysis.load import scores
 from dfa_tune.analysis.statistics import bootstrap_interval, t_interval
+from dfa_tune.planning.plan import Agenda, Cell
+from dfa_tune.planning.scores import final
+from dfa_tune.planning.sweep_results import scores
 
 Row = dict[str, Any]
 

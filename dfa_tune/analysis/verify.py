@@ -12,13 +12,13 @@ from typing import Any
 import pandas as pd
 
 from dfa_tune.analysis import extras
-from dfa_tune.analysis.claims import AnyClaim, Combination, Mean, RatesRatio, Some, Spread, Term, load_claims
-from dfa_tune.analysis.evidence import Results, combined, values
-from dfa_tune.analysis.load import load, scores
+from dfa_tune.analysis.claim_values import Results, combined, values
 from dfa_tune.analysis.statistics import holm, p_above, p_within, spread_ratio, t_interval
+from dfa_tune.config.claims import AnyClaim, Combination, Mean, RatesRatio, Some, Spread, Term, load_claims
 from dfa_tune.errors import UserError
+from dfa_tune.planning.sweep import Sweep, load_sweep
+from dfa_tune.planning.sweep_results import load, scores
 from dfa_tune.results.store import Store
-from dfa_tune.sweep import Sweep, load_sweep
 
 LEVEL = 0.05  # of the corrected p-values
 HOLDS, FAILS, UNDECIDED, NOT_RUN = "holds", "does not hold", "undecided", "not run"

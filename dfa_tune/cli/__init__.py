@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import signal
 
-from dfa_tune.cli.frame import app
+from dfa_tune.cli.app import app
 
 # isort: off
-from dfa_tune.cli import sweeps, outcomes, cluster  # noqa: F401  # in the order in which help lists them
+from dfa_tune.cli import sweeps, results, cluster  # noqa: F401  # in the order in which help lists them
 # isort: on
 
 __all__ = ["app", "main"]

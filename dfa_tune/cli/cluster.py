@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from dfa_tune.cli.frame import app
+from dfa_tune.cli.app import app
 from dfa_tune.cli.options import (
     Concurrent,
     Cpus,
@@ -42,7 +42,7 @@ def submit(
     wait: Annotated[bool, typer.Option(help="Follow the job to its end.")] = True,
 ) -> None:
     """Runs a sweep as a job of a cluster that this machine is not part of."""
-    from dfa_tune.orchestration.submission import JobServer, server_address
+    from dfa_tune.orchestration.cluster.submission import JobServer, server_address
 
     for option, value in (("--results", results), ("--data", data)):
         if value is not None and "://" not in str(value) and not Path(value).is_absolute():
@@ -73,7 +73,7 @@ def jobs(
     """The jobs of a cluster; of one, its output to its end; or ends it."""
     from datetime import datetime
 
-    from dfa_tune.orchestration.submission import JobServer, server_address
+    from dfa_tune.orchestration.cluster.submission import JobServer, server_address
 
     if stop and name is None:
         raise UserError("--stop: name the job; `dfa-tune jobs` lists them")

@@ -10,8 +10,8 @@ import typer
 from dfa_tune.errors import UserError
 
 if TYPE_CHECKING:
-    from dfa_tune.orchestration.packs import PackSize
-    from dfa_tune.sweep import Sweep
+    from dfa_tune.orchestration.packs.pack import PackSize
+    from dfa_tune.planning.sweep import Sweep
 
 Space = Annotated[str, typer.Argument(help="A name that `dfa-tune list` shows, or the path of a YAML file.")]
 Spaces = Annotated[
@@ -51,7 +51,7 @@ Server = Annotated[
 
 def sweep_of(space: str, overrides: list[str] | None, methods: list[str] | None, results: str) -> Sweep:
     """The sweep of a command's arguments; UserError where anything about it is not valid."""
-    from dfa_tune.sweep import load_sweep
+    from dfa_tune.planning.sweep import load_sweep
 
     return load_sweep(space, overrides=overrides or (), methods=methods or (), results=results)
 

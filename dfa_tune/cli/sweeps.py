@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dfa_tune.cli.frame import app
+from dfa_tune.cli.app import app
+from dfa_tune.cli.console import print_table
 from dfa_tune.cli.options import (
     Concurrent,
     Cpus,
@@ -23,16 +24,15 @@ from dfa_tune.cli.options import (
     pack_size,
     sweep_of,
 )
-from dfa_tune.cli.screen import print_table
 
 if TYPE_CHECKING:
-    from dfa_tune.sweep import Sweep
+    from dfa_tune.planning.sweep import Sweep
 
 
 @app.command("list", rich_help_panel="Sweeps")
 def list_spaces() -> None:
     """The search spaces, one line each."""
-    from dfa_tune.sweep import load_sweep, space_names
+    from dfa_tune.planning.sweep import load_sweep, space_names
 
     names = space_names()
     for name in names:
@@ -55,12 +55,12 @@ def plan(
     ] = None,
 ) -> None:
     """Trials, packs, what is done already, an estimate of the time; starts nothing."""
-    from dfa_tune.analysis.load import load
-    from dfa_tune.orchestration.estimate import estimate
-    from dfa_tune.orchestration.ledger import Ledger
-    from dfa_tune.orchestration.packs import make_packs
+    from dfa_tune.orchestration.cluster.session import available_cpus
+    from dfa_tune.orchestration.packs.pack import make_packs
+    from dfa_tune.orchestration.packs.time_estimate import estimate
     from dfa_tune.orchestration.progress_text import clock
-    from dfa_tune.orchestration.session import available_cpus
+    from dfa_tune.planning.state import Ledger
+    from dfa_tune.planning.sweep_results import load
     from dfa_tune.results.store import Store
 
     size = pack_size(pack)
@@ -113,7 +113,7 @@ def run(
     max_concurrent: Concurrent = None,
 ) -> None:
     """Runs what is not done; may be stopped and run again at any time."""
-    from dfa_tune.orchestration.runner import Resources, run_sweep
+    from dfa_tune.orchestration.driver.runner import Resources, run_sweep
 
     sweep = sweep_of(space, set_, method, results)
     resources = Resources(
@@ -159,8 +159,8 @@ def status(
     method: Methods = None,
 ) -> None:
     """Done, running, failed, remaining; from another terminal too."""
-    from dfa_tune.analysis.load import load
-    from dfa_tune.orchestration.ledger import Ledger
+    from dfa_tune.planning.state import Ledger
+    from dfa_tune.planning.sweep_results import load
     from dfa_tune.results.failures import failures
     from dfa_tune.results.leases import Leases
     from dfa_tune.results.store import Store
@@ -190,8 +190,8 @@ def _import_matplotlib() -> None:
 
 def _show_results(sweep: Sweep, results: str, data: Path | None, *, redraw: bool) -> None:
     """The summary table, and the paths of the figure and of the results."""
-    from dfa_tune.analysis.load import load
     from dfa_tune.analysis.tables import summary_table
+    from dfa_tune.planning.sweep_results import load
     from dfa_tune.results.store import Store
 
     agenda, rows = load(sweep, results, data=data)

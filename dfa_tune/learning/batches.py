@@ -19,8 +19,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dfa_tune.learning.frozen import Table
-from dfa_tune.problems.draw import Draw
+from dfa_tune.learning.product_cache import Table
+from dfa_tune.problems.epoch_sample import Draw
 
 
 def item_order(rows: int, columns: int, k: int) -> NDArray[np.int64]:

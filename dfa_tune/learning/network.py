@@ -14,8 +14,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from dfa_tune.learning.matmul import multiply, tuple_sums, whole
 from dfa_tune.learning.optimizers._base import Base, product
-from dfa_tune.learning.products import multiply, tuple_sums, whole
 from dfa_tune.learning.rules._rule import Rule
 from dfa_tune.learning.settings import Network
 from dfa_tune.problems.streams import generator

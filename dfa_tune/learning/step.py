@@ -12,9 +12,9 @@ from torch import Tensor
 from dfa_tune.learning.alignment import cosine, cosine_of_rows
 from dfa_tune.learning.batches import Batch, Batches
 from dfa_tune.learning.losses import cross_entropy, probability
+from dfa_tune.learning.matmul import tuple_sums
 from dfa_tune.learning.network import PackedNetwork, Pass
 from dfa_tune.learning.optimizers._base import Base
-from dfa_tune.learning.products import tuple_sums
 
 
 @dataclass

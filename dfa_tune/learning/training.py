@@ -13,12 +13,12 @@ import torch
 from torch import Tensor
 
 from dfa_tune.learning.batches import Batches, item_order
-from dfa_tune.learning.feed import Feed
-from dfa_tune.learning.graph import WORTH_RECORDING, RecordedStep
+from dfa_tune.learning.cuda_graph import WORTH_RECORDING, RecordedStep
+from dfa_tune.learning.loader import Feed
 from dfa_tune.learning.network import PackedNetwork
 from dfa_tune.learning.settings import Network, Training
 from dfa_tune.learning.step import Step, Sums, evaluated_parameters
-from dfa_tune.problems.draw import Problem
+from dfa_tune.problems.epoch_sample import Problem
 from dfa_tune.registry import OPTIMIZERS, RULES
 
 ENTERED = ("hidden.0.weight", "hidden.0.gate_weight")  # parameters whose rows are inputs

@@ -1,4 +1,4 @@
-"""Where numbers come from: what every file of results says about the code and the machine."""
+"""Where numbers come from: what each file of results says of the code and the machine that made it."""
 
 from __future__ import annotations
 
@@ -6,15 +6,33 @@ import json
 import platform
 import subprocess
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+
 from dfa_tune.bundled import PACKAGE
+from dfa_tune.results.store import Store
 
 UNKNOWN = "unknown"
 PACKAGES = {"dfa_tune": "dfa-tune", "torch": "torch", "ray": "ray", "numpy": "numpy"}
+# What `metadata` writes and tells two origins apart; the host's name is nobody's business
+ORIGIN_KEYS = (
+    "git_revision",
+    "git_dirty",
+    "dfa_tune",
+    "python",
+    "torch",
+    "ray",
+    "numpy",
+    "cuda",
+    "device",
+    "platform",
+)
 
 
 def metadata(
@@ -101,3 +119,42 @@ def _processor() -> str:
         return platform.processor() or platform.machine()
     models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return models[0] if models else platform.machine()
+
+
+@dataclass(frozen=True)
+class Origin:
+    """The code and the machine of some files, "" where a file does not say; times are ISO, in UTC."""
+
+    values: dict[str, str]
+    files: int
+    start: str
+    end: str
+
+
+def origins(store: Store) -> list[Origin]:
+    """The different origins of a sweep's files, in order of their first start; reads footers alone."""
+    found: dict[tuple[str, ...], list[dict[str, str]]] = {}
+    for name in store.place.files(store.epochs):
+        if name.endswith(".parquet") and not name.startswith((".", "_")):
+            metadata = _file_metadata(store, name)
+            found.setdefault(tuple(metadata.get(key, "") for key in ORIGIN_KEYS), []).append(metadata)
+    return sorted(
+        (
+            Origin(
+                dict(zip(ORIGIN_KEYS, values, strict=True)),
+                len(files),
+                min(metadata.get("start", "") for metadata in files),
+                max(metadata.get("end", "") for metadata in files),
+            )
+            for values, files in found.items()
+        ),
+        key=lambda origin: origin.start,
+    )
+
+
+def _file_metadata(store: Store, name: str) -> dict[str, str]:
+    try:
+        content = pq.read_schema(pa.BufferReader(store.place.read(f"{store.epochs}/{name}"))).metadata or {}
+    except (pa.ArrowException, OSError):
+        return {}  # torn: readers of rows pass it over too, and say so
+    return {key.decode(errors="replace"): value.decode(errors="replace") for key, value in content.items()}

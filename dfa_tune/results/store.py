@@ -22,9 +22,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from dfa_tune.errors import UserError
-from dfa_tune.results import reading, schema, seal
-from dfa_tune.results.places import place
-from dfa_tune.results.reading import DamagedFileError, DamagedFileWarning, Files
+from dfa_tune.results import checksum, reader, schema
+from dfa_tune.results.reader import DamagedFileError, DamagedFileWarning, Files
+from dfa_tune.results.storage import place
 
 NAME = r"[A-Za-z0-9_-]+"  # of a sweep's folder
 
@@ -100,8 +100,8 @@ class Store:
         # Snappy: in files this small, setting up zstd for each column doubles the time of reading
         with pq.ParquetWriter(buffer, table.schema, compression="snappy", write_page_checksum=True) as writer:
             writer.write_table(table)
-            writer.add_key_value_metadata({seal.KEY: seal.UNSEALED})
-        return self.put(seal.seal(buffer.getvalue().to_pybytes()), "epochs", f"{stem}.parquet")
+            writer.add_key_value_metadata({checksum.KEY: checksum.UNSEALED})
+        return self.put(checksum.seal(buffer.getvalue().to_pybytes()), "epochs", f"{stem}.parquet")
 
     def read(
         self, trial_ids: Collection[str] | None = None, columns: Sequence[str] | None = None
@@ -112,26 +112,26 @@ class Store:
         then those of custom problems. Raises KeyError for a column that no file has.
         """
         wanted = None if columns is None else list(dict.fromkeys((*schema.KEYS, *columns)))
-        table = reading.joined(list(self._files(wanted).tables.values()), wanted)
+        table = reader.joined(list(self._files(wanted).tables.values()), wanted)
         if trial_ids is not None:
             table = table.filter(pc.is_in(table["trial_id"], pa.array(trial_ids, pa.string())))
         return _complete(table, columns)
 
     def names(self) -> set[str]:
         """The names of all files of results there are, valid or not."""
-        return set(reading.listed(self.place, self.epochs))
+        return set(reader.listed(self.place, self.epochs))
 
     def read_but(self, known: Set[str]) -> tuple[pd.DataFrame, set[str]]:
         """As `read`, the rows of the files that are not `known` by name; and those files' names."""
         files = self._files(but=known)
-        rows = _complete(reading.joined(list(files.tables.values())))
+        rows = _complete(reader.joined(list(files.tables.values())))
         return rows, files.tables.keys() | files.damaged.keys()
 
     def read_file(self, stem: str) -> pd.DataFrame:
         """The rows of one file as published; raises FileNotFoundError, UserError if it is damaged."""
         path = f"{self.epochs}/{stem}.parquet"
         try:
-            frame: pd.DataFrame = reading.joined([reading.read_file(self.place, path)]).to_pandas()
+            frame: pd.DataFrame = reader.joined([reader.read_file(self.place, path)]).to_pandas()
         except DamagedFileError as error:
             raise UserError(f"{self.place.full(path)} is damaged: {error}") from None
         return frame
@@ -139,10 +139,10 @@ class Store:
     def find(self, trial_id: str) -> Recorded | None:
         """The trial's rows and its file's metadata; None unless it is complete."""
         for name, keys in self._files(schema.KEYS).tables.items():
-            if trial_id in reading.complete_trials([keys]):
+            if trial_id in reader.complete_trials([keys]):
                 path = f"{self.epochs}/{name}"
                 try:
-                    table = reading.joined([whole := reading.read_file(self.place, path)])
+                    table = reader.joined([whole := reader.read_file(self.place, path)])
                 except (DamagedFileError, FileNotFoundError):
                     continue  # in columns that tell nothing of completeness, or merged meanwhile
                 rows = table.filter(pc.equal(table["trial_id"], trial_id)).to_pandas()
@@ -153,10 +153,10 @@ class Store:
 
     def done(self) -> set[str]:
         """The ids of the trials that are complete in valid files; reads three columns."""
-        return reading.complete_trials(list(self._files(schema.KEYS).tables.values()))
+        return reader.complete_trials(list(self._files(schema.KEYS).tables.values()))
 
     def _files(self, columns: Sequence[str] | None = None, but: Set[str] = frozenset()) -> Files:
-        files = reading.read_files(self.place, self.epochs, columns, but)
+        files = reader.read_files(self.place, self.epochs, columns, but)
         if files.damaged:
             listed = "; ".join(f"{name} ({why})" for name, why in files.damaged.items())
             message = f"{self.path('epochs')}: passed over, torn or not results: {listed}"
@@ -181,7 +181,7 @@ class Store:
     def elsewhere(self, trials: Collection[str]) -> pd.DataFrame:
         """The rows that `take_over` would copy of these trials, as they are there; writes nothing."""
         tables = [table for _, _, table in self._elsewhere(trials)]
-        frame: pd.DataFrame = reading.joined(tables).to_pandas()
+        frame: pd.DataFrame = reader.joined(tables).to_pandas()
         return frame
 
     def _elsewhere(self, trials: Collection[str]) -> Iterator[tuple[str, set[str], pa.Table]]:
@@ -201,9 +201,9 @@ class Store:
     def _whole(self, wanted: Set[str]) -> Iterator[tuple[set[str], pa.Table]]:
         """Of each file the wanted trials that are complete in it, and their rows; `wanted` may shrink."""
         for name, keys in self._files(schema.KEYS).tables.items():
-            if found := reading.complete_trials([keys]) & wanted:
+            if found := reader.complete_trials([keys]) & wanted:
                 try:
-                    table = reading.read_file(self.place, f"{self.epochs}/{name}")
+                    table = reader.read_file(self.place, f"{self.epochs}/{name}")
                 except (DamagedFileError, FileNotFoundError):
                     continue  # whole trials are lost to us, never parts of one: they will be trained
                 yield found, table.filter(pc.is_in(table["trial_id"], pa.array(found, pa.string())))
@@ -214,7 +214,7 @@ class Store:
         Every file is decoded whole, checksums included, so that what remains can be relied on.
         Returns the names. Raises UserError, naming the file, if a newer version wrote one.
         """
-        damaged = list(reading.read_files(self.place, self.epochs).damaged)
+        damaged = list(reader.read_files(self.place, self.epochs).damaged)
         visible = [name for name in self.place.files(self.epochs) if not name.startswith((".", "_"))]
         names = sorted({*damaged, *(name for name in visible if not name.endswith(".parquet"))})
         there = set(self.place.files(f"{self.name}/damaged")) if names else set()
@@ -238,7 +238,7 @@ class Store:
         kept: set[str] = set()
         copies = []
         for name in sorted(tables, key=lambda name: (-len(tables[name]), name)):
-            complete = reading.complete_trials([tables[name]])
+            complete = reader.complete_trials([tables[name]])
             if complete == set(tables[name]["trial_id"].to_pylist()) and complete <= kept:
                 self.place.remove(f"{self.epochs}/{name}")
                 copies.append(name)
@@ -256,9 +256,9 @@ class Store:
         groups: dict[Any, list[int]] = {}
         for index, name in enumerate(names):
             groups.setdefault(_provenance(tables[name]), []).append(index)
-        rows = reading.joined(list(tables.values()))
+        rows = reader.joined(list(tables.values()))
         file_of_row = np.repeat(np.arange(len(names)), [len(table) for table in tables.values()])
-        kept = reading.order(rows).indices
+        kept = reader.order(rows).indices
         file_of_row = file_of_row[kept]
         replaced: list[str] = []
         published = 0
@@ -280,7 +280,7 @@ class Store:
 
 def _complete(table: pa.Table, columns: Sequence[str] | None = None) -> pd.DataFrame:
     """The rows of complete trials, a (trial_id, epoch) once, sorted; `columns` of them, in this order."""
-    order = reading.order(table)
+    order = reader.order(table)
     if columns is not None:
         table = table.select(list(columns))
     frame: pd.DataFrame = table.combine_chunks().take(order.indices[order.complete]).to_pandas()

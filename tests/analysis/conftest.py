@@ -7,11 +7,11 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from dfa_tune.agenda import Agenda
-from dfa_tune.analysis.load import scores
+from dfa_tune.planning.plan import Agenda
+from dfa_tune.planning.sweep import load_sweep
+from dfa_tune.planning.sweep_results import scores
+from dfa_tune.planning.trial import Trial
 from dfa_tune.results import schema
-from dfa_tune.sweep import load_sweep
-from dfa_tune.trial import Trial
 
 SPACE = """
 name: tiny

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from dfa_tune.agenda import Agenda
-from dfa_tune.analysis.claims import Combination, Mean, RatesRatio, Spread, load_claims
+from dfa_tune.config.claims import Combination, Mean, RatesRatio, Spread, load_claims
 from dfa_tune.errors import UserError
-from dfa_tune.sweep import load_sweep
+from dfa_tune.planning.plan import Agenda
+from dfa_tune.planning.sweep import load_sweep
 
 CLAIM = """
 - id: gap

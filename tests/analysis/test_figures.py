@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from dfa_tune.agenda import Agenda
 from dfa_tune.analysis import extras, figures
 from dfa_tune.bundled import bundled
+from dfa_tune.planning.plan import Agenda
+from dfa_tune.planning.sweep import load_sweep, space_names
 from dfa_tune.results.store import Store
-from dfa_tune.sweep import load_sweep, space_names
 
 AXES = {
     "none": [],

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from dfa_tune.agenda import Agenda
 from dfa_tune.analysis import figures
 from dfa_tune.analysis.report import report, table
 from dfa_tune.errors import UserError
+from dfa_tune.planning.plan import Agenda
+from dfa_tune.planning.sweep import load_sweep
 from dfa_tune.problems.datasets import DIGITS_DIGEST
 from dfa_tune.results.store import Store
-from dfa_tune.sweep import load_sweep
 
 HOSTILE = "</title><script>alert(1)</script><img src=x onerror=alert(2)>\"'&"
 METADATA = {

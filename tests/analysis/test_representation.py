@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from dfa_tune.analysis import extras, figures, representation
-from dfa_tune.analysis.load import scores
 from dfa_tune.learning.settings import Network
+from dfa_tune.planning.sweep_results import scores
 from dfa_tune.registry import RULES
 from dfa_tune.results.store import Store
 

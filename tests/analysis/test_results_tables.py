@@ -4,11 +4,11 @@ import runpy
 
 import pytest
 
-from dfa_tune.agenda import Agenda
 from dfa_tune.bundled import bundled
+from dfa_tune.planning.plan import Agenda
+from dfa_tune.planning.sweep import load_sweep
 from dfa_tune.problems.datasets import DIGITS_DIGEST
 from dfa_tune.results.store import Store
-from dfa_tune.sweep import load_sweep
 
 TEXT = (
     "Before.\n<!-- begin: summary {space} -->\nold\n<!-- end -->\n"

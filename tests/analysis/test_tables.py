@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from dfa_tune.analysis import tables
-from dfa_tune.analysis.load import scores
+from dfa_tune.planning.sweep_results import scores
 
 BEST = ["method", "learning_rate", "criterion", "at_edge"]
 SUMMARY = ["method", "learning_rate", "n", "diverged", "mean", "low", "high", "sd"]

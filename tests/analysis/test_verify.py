@@ -6,9 +6,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from dfa_tune.analysis.claims import load_claims
-from dfa_tune.analysis.evidence import Results
+from dfa_tune.analysis.claim_values import Results
 from dfa_tune.analysis.verify import judge, summary, verify
+from dfa_tune.config.claims import load_claims
 from dfa_tune.errors import UserError
 
 COMMON = "  claim: c\n  source: section 1\n  refuted_by: r\n  space: tiny\n"

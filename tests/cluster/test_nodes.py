@@ -14,9 +14,9 @@ from typer.testing import CliRunner
 
 from dfa_tune.bundled import PACKAGE
 from dfa_tune.cli import app
-from dfa_tune.orchestration.nodes import Expected, complaints
-from dfa_tune.orchestration.submission import stage
-from dfa_tune.orchestration.versions import differences, versions
+from dfa_tune.orchestration.cluster.nodes import Expected, complaints
+from dfa_tune.orchestration.cluster.submission import stage
+from dfa_tune.orchestration.worker.versions import differences, versions
 from dfa_tune.results.provenance import revision
 from dfa_tune.results.store import Store
 
@@ -24,7 +24,7 @@ from dfa_tune.results.store import Store
 @pytest.fixture
 def expected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Expected:
     """As this machine is, with the embedded data set; a machine of a cluster waits for nothing here."""
-    monkeypatch.setattr("dfa_tune.orchestration.nodes.PROBE_SECONDS", 0.0)
+    monkeypatch.setattr("dfa_tune.orchestration.cluster.nodes.PROBE_SECONDS", 0.0)
     return Expected.here(Store(tmp_path / "results", "space"), str(tmp_path / "data"), ("digits",), "me")
 
 
@@ -40,7 +40,7 @@ def test_a_difference_names_both_versions() -> None:
 
 def test_the_same_version_with_other_code_is_another(tmp_path: Path) -> None:
     stage(tmp_path)
-    ask = "from dfa_tune.orchestration.versions import versions; print(versions()['dfa_tune'])"
+    ask = "from dfa_tune.orchestration.worker.versions import versions; print(versions()['dfa_tune'])"
 
     def found() -> str:
         command = [sys.executable, "-c", ask]

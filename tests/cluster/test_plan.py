@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from dfa_tune.cli import app
-from dfa_tune.orchestration.estimate import START_SECONDS, estimate
+from dfa_tune.orchestration.packs.time_estimate import START_SECONDS, estimate
 
 SPACE = ["plan", "quickstart", "--set", "training.epochs=2000"]
 

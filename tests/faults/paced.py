@@ -10,9 +10,9 @@ import time
 from typing import Any
 
 from dfa_tune.errors import UserError
-from dfa_tune.orchestration.packs import Pack
-from dfa_tune.orchestration.runner import Resources, run_sweep
-from dfa_tune.orchestration.work import start_training
+from dfa_tune.orchestration.driver.runner import Resources, run_sweep
+from dfa_tune.orchestration.packs.pack import Pack
+from dfa_tune.orchestration.worker.pack_run import start_training
 
 BATCHES = 160  # each time that the worker asks for some seconds of training
 

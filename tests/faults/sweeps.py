@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from dfa_tune.analysis.load import load
 from dfa_tune.errors import UserError
-from dfa_tune.orchestration.ledger import Ledger
-from dfa_tune.orchestration.packs import Pack
+from dfa_tune.orchestration.packs.pack import Pack
+from dfa_tune.planning.state import Ledger
+from dfa_tune.planning.sweep_results import load
 from dfa_tune.results import Store
 
 SPACE = """
@@ -51,8 +51,8 @@ def rows(space: Path, results: str | Path) -> pd.DataFrame:
 
 def train_alone(space: Path, results: str | Path) -> pd.DataFrame:
     """The same rows without Ray: every trial alone, the last one first, in this process."""
-    from dfa_tune.orchestration.runner import TRAINER
-    from dfa_tune.orchestration.work import PackWork
+    from dfa_tune.orchestration.driver.runner import TRAINER
+    from dfa_tune.orchestration.worker.pack_run import PackWork
 
     agenda, found = load(space, results)
     ledger = Ledger(agenda, Store(results, agenda.sweep.name), found)

@@ -21,7 +21,7 @@ import watched
 from paced import BATCHES
 from sweeps import Run, checkpoints, cleared, done, rows, train_alone, wait_for, write_space
 
-from dfa_tune.orchestration.slots import STEP_SECONDS
+from dfa_tune.orchestration.packs.placement import STEP_SECONDS
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
 HERE = Path(__file__).parent

@@ -15,9 +15,9 @@ from typing import Any
 from paced import Paced
 from rich.console import Console
 
-from dfa_tune.orchestration.packs import Pack
-from dfa_tune.orchestration.runner import Resources, run_sweep
-from dfa_tune.orchestration.work import start_training
+from dfa_tune.orchestration.driver.runner import Resources, run_sweep
+from dfa_tune.orchestration.packs.pack import Pack
+from dfa_tune.orchestration.worker.pack_run import start_training
 
 LOG = "WATCHED_LOG"  # the environment variable with the folder of notes, a file a worker
 

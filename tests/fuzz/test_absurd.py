@@ -12,8 +12,8 @@ from typer.testing import CliRunner
 
 from dfa_tune.cli import app
 from dfa_tune.errors import UserError
+from dfa_tune.planning.sweep import parse_sweep
 from dfa_tune.results import Store
-from dfa_tune.sweep import parse_sweep
 
 BASE = {
     "name": "absurd",

@@ -23,16 +23,16 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dfa_tune.agenda import Agenda
 from dfa_tune.errors import UserError
-from dfa_tune.orchestration.checkpoints import Checkpoint, Checkpoints, DamagedCheckpointWarning
-from dfa_tune.orchestration.packs import Pack
+from dfa_tune.orchestration.packs.pack import Pack
+from dfa_tune.orchestration.worker.checkpoints import Checkpoint, Checkpoints, DamagedCheckpointWarning
+from dfa_tune.planning.plan import Agenda
+from dfa_tune.planning.sweep import load_sweep, parse_sweep
 from dfa_tune.problems.datasets import read_idx
 from dfa_tune.results import Store
-from dfa_tune.results.reading import DamagedFileWarning
+from dfa_tune.results.checksum import KEY, UNSEALED, seal
+from dfa_tune.results.reader import DamagedFileWarning
 from dfa_tune.results.schema import SCHEMA
-from dfa_tune.results.seal import KEY, UNSEALED, seal
-from dfa_tune.sweep import load_sweep, parse_sweep
 
 SPACE = """
 name: fuzzed

@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from dfa_tune.learning.batches import Batches, Items, item_order
-from dfa_tune.learning.frozen import Table
+from dfa_tune.learning.product_cache import Table
 from dfa_tune.learning.settings import Network, Training
 from dfa_tune.learning.training import Member, PackTraining
-from dfa_tune.problems.draw import Draw
+from dfa_tune.problems.epoch_sample import Draw
 from dfa_tune.problems.kinds.parity import Problem, Settings
 
 CPU = torch.device("cpu")

@@ -20,9 +20,9 @@ import pytest
 
 from dfa_tune.learning.settings import Network, Training
 from dfa_tune.learning.training import Member, PackTraining
+from dfa_tune.planning.trial import NUMERICS_VERSION
 from dfa_tune.problems.kinds import parity
 from dfa_tune.registry import OPTIMIZERS, RULES
-from dfa_tune.trial import NUMERICS_VERSION
 
 RECORDED = Path(__file__).with_name("golden.json")
 PROBLEM = parity.Settings(dataset="digits", k=2, train_samples=320, test_samples=200)

@@ -12,7 +12,7 @@ from safetensors.torch import load, save
 
 from dfa_tune.learning.settings import Network, Training
 from dfa_tune.learning.training import Member, PackTraining
-from dfa_tune.problems.draw import Draw
+from dfa_tune.problems.epoch_sample import Draw
 from dfa_tune.problems.kinds import clusters, parity
 from dfa_tune.registry import FEEDBACK, OPTIMIZERS, RULES
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from dfa_tune.problems.datasets import DATASETS, load_images
-from dfa_tune.problems.draw import Draw
+from dfa_tune.problems.epoch_sample import Draw
 from dfa_tune.problems.kinds.parity import Problem, Settings
 
 SEEDS = st.integers(0, 2**31)

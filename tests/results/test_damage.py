@@ -10,7 +10,7 @@ import pytest
 
 from dfa_tune.errors import UserError
 from dfa_tune.results import Store
-from dfa_tune.results.reading import DamagedFileWarning
+from dfa_tune.results.reader import DamagedFileWarning
 
 
 def truncated(path: Path) -> None:

@@ -168,7 +168,7 @@ def test_a_process_of_another_machine_is_given_its_minute(ours, theirs, process)
 def test_a_worker_whose_lease_is_gone_takes_it_again_and_one_whose_pack_was_taken_lets_go(
     ours, theirs, monkeypatch
 ):
-    from dfa_tune.orchestration import trainable
+    from dfa_tune.orchestration.worker import trainable
 
     monkeypatch.setattr(trainable, "EXPIRES", 0.2)
     pack = SimpleNamespace(id="pack", trials=[SimpleNamespace(id="a")])

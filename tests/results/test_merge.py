@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from dfa_tune.results import Store
-from dfa_tune.results.reading import DamagedFileWarning
+from dfa_tune.results.reader import DamagedFileWarning
 
 
 def names(folder: Path) -> list[str]:

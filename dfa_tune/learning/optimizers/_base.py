@@ -121,7 +121,7 @@ def product(x: Tensor, delta: Tensor, scale: float, out: Tensor) -> None:
     """out = scale * x^T delta for each member: (P, D, H)."""
     import torch
 
-    from dfa_tune.learning.products import multiply, whole
+    from dfa_tune.learning.matmul import multiply, whole
 
     xt = x.transpose(1, 2)
     if xt.dtype != out.dtype or not whole(*xt.shape[1:], delta.shape[2]):  # bfloat16 products, or odd sizes

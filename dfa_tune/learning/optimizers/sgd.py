@@ -27,7 +27,7 @@ class Optimizer(Base):
         out: Tensor,
     ) -> None:
         """The same step inside the matrix product: the gradient is never written to memory."""
-        from dfa_tune.learning.products import whole
+        from dfa_tune.learning.matmul import whole
 
         if x.dtype != self.parameter.dtype or not whole(*x.shape[1:], delta.shape[2]):
             super().step_product(x, delta, scale, learning_rate, decay, t, out)

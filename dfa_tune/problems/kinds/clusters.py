@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from dfa_tune.problems.draw import Draw
+from dfa_tune.problems.epoch_sample import Draw
 from dfa_tune.problems.streams import generator
 
 Label = Annotated[int, Field(ge=0, le=1, strict=True)]

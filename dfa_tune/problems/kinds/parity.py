@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from dfa_tune.problems.datasets import DATASETS, Images, load_images, moments
-from dfa_tune.problems.draw import Draw
+from dfa_tune.problems.epoch_sample import Draw
 from dfa_tune.problems.streams import generator
 
 Count = Annotated[int, Field(ge=1, strict=True)]

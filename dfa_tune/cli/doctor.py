@@ -1,0 +1,135 @@
+"""What this machine can do, one line a check."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from time import perf_counter
+
+from dfa_tune.errors import UserError
+from dfa_tune.problems.datasets import DATASETS, data_folder, load_images, missing_files
+from dfa_tune.registry import OPTIMIZERS
+from dfa_tune.results.store import Store
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing looked at; `good` false: something that `run` would fail on."""
+
+    name: str
+    good: bool
+    text: str
+
+
+def examine(results: str, data: Path | None) -> Iterator[Check]:
+    """Looks at one thing after the other."""
+    from dfa_tune.orchestration.cluster.session import available_cpus
+
+    yield Check("python", True, f"{platform.python_version()} on {platform.platform()}")
+    yield Check("ray", True, version("ray"))
+    yield from _torch(available_cpus())
+    folder = data_folder(data)
+    for name in DATASETS:
+        yield _dataset(name, folder)
+    yield _storage(results)
+
+
+def _torch(cpus: int) -> Iterator[Check]:
+    import torch
+
+    yield Check("torch", True, torch.__version__)
+    yield Check("cpu", True, f"{cpus} cores to use, {torch.backends.cpu.get_cpu_capability()}")
+    yield Check("bfloat16", True, f"CPU: {_bfloat16()}")
+    yield Check("optimizers", True, _fused())
+    if not torch.cuda.is_available():
+        yield Check("gpu", True, "none that torch can use; everything runs on the CPU")
+        return
+    for index in range(torch.cuda.device_count()):
+        free, total = torch.cuda.mem_get_info(index)
+        name = torch.cuda.get_device_name(index)
+        yield Check("gpu", True, f"{name}, {free / 2**30:.0f} of {total / 2**30:.0f} GiB free")
+        with torch.cuda.device(index):
+            yield Check("bfloat16", True, f"{name}: {_bfloat16('cuda')}")
+
+
+def _fused() -> str:
+    """Which optimizers' kernels give torch's bits on this CPU, and so are used."""
+    kinds = {name: OPTIMIZERS[name] for name in OPTIMIZERS.names()}
+    fuse = [name for name, kind in kinds.items() if kind.fuses]
+    same = [name for name in fuse if kinds[name].same_bits()]
+    text = f"CPU: long trainings take a step in one pass over memory, with torch's bits ({', '.join(same)})"
+    slow = [name for name in fuse if name not in same]
+    reason = (
+        f"steps of {', '.join(slow)} by torch's own operations; our kernels round otherwise here, or are off"
+    )
+    return "; ".join([text] * bool(same) + [f"CPU: {reason}"] * bool(slow))
+
+
+def _bfloat16(device: str = "cpu") -> str:
+    """Whether the device multiplies bfloat16 itself, and what that gains: products are most of a step."""
+    gain = _product_seconds(device, "float32") / _product_seconds(device, "bfloat16")
+    units = _units(device)
+    measured = f"products {gain:.1f} x as fast as float32's"
+    if units and gain > 1:
+        return f"in hardware ({units}); {measured}: --set training.precision=bfloat16 makes use of it"
+    return f"{'in hardware (' + units + ')' if units else 'not in hardware'}; {measured}: stay with float32"
+
+
+def _units(device: str) -> str:
+    """The instructions for it; empty where there are none."""
+    import torch
+
+    if device == "cuda":
+        major, minor = torch.cuda.get_device_capability()
+        return f"compute capability {major}.{minor}" if major >= 8 else ""
+    tests = {"AVX-512": "_is_avx512_bf16_supported", "AMX": "_is_amx_tile_supported"}
+    return ", ".join(name for name, test in tests.items() if getattr(torch.cpu, test, lambda: False)())
+
+
+def _product_seconds(device: str, precision: str) -> float:
+    """The fastest of some products of a batch and the thesis' first layer for k = 3."""
+    import torch
+
+    kind = getattr(torch, precision)
+    x = torch.rand(128, 2352, device=device).to(kind)
+    weight = torch.rand(2352, 512, device=device).to(kind)
+    taken = []
+    for _ in range(20):
+        begin = perf_counter()
+        torch.mm(x, weight)
+        if device == "cuda":
+            torch.cuda.synchronize()
+        taken.append(perf_counter() - begin)
+    return min(taken)
+
+
+def _dataset(name: str, folder: Path) -> Check:
+    missing = missing_files(name, folder)
+    if missing:
+        return Check("data", True, f"{name}: not here; downloaded on first use into {folder}")
+    try:
+        train, test = load_images(name, folder)
+    except UserError as error:
+        return Check("data", False, str(error))
+    where = "comes with scikit-learn" if DATASETS[name].folder is None else f"in {folder}"
+    return Check("data", True, f"{name}: {len(train.digits):,} + {len(test.digits):,} images, {where}")
+
+
+def _storage(results: str) -> Check:
+    try:
+        Store(results, "doctor-probe").check_writable()
+    except UserError as error:
+        return Check("storage", False, str(error))
+    if "://" in results:
+        return Check("storage", True, f"{results} is writable")
+    probe = Path(results) / "doctor-probe"
+    shutil.rmtree(probe, ignore_errors=True)
+    existing = next(
+        parent for parent in (Path(results).absolute(), *Path(results).absolute().parents) if parent.exists()
+    )
+    free = shutil.disk_usage(existing).free / 2**30
+    return Check("storage", True, f"{results} is writable, {free:.0f} GiB free")

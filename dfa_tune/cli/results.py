@@ -1,0 +1,169 @@
+"""What a sweep found: rates, accuracies, figures, claims, a report; and whether it can be had again."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dfa_tune.cli.app import app
+from dfa_tune.cli.console import print_json_or_table
+from dfa_tune.cli.options import Data, Json, Methods, Results, Set, Space, Spaces, sweep_of
+from dfa_tune.errors import UserError
+
+
+@app.command(rich_help_panel="Results")
+def best(
+    space: Space,
+    results: Results = "results",
+    data: Data = None,
+    set_: Set = None,
+    method: Methods = None,
+    json_: Json = False,
+) -> None:
+    """The chosen learning rate of each method, and whether it is at its range's edge."""
+    from dfa_tune.analysis.tables import best_table
+    from dfa_tune.planning.sweep_results import load
+
+    sweep = sweep_of(space, set_, method, results)
+    print_json_or_table(
+        f"{sweep.name}: chosen learning rates", best_table(*load(sweep, results, data=data)), json_
+    )
+
+
+@app.command(rich_help_panel="Results")
+def summary(
+    space: Space,
+    results: Results = "results",
+    data: Data = None,
+    set_: Set = None,
+    method: Methods = None,
+    json_: Json = False,
+) -> None:
+    """Final accuracy of each method: n, mean, interval."""
+    from dfa_tune.analysis.tables import summary_table
+    from dfa_tune.planning.sweep_results import load
+
+    sweep = sweep_of(space, set_, method, results)
+    print_json_or_table(sweep.title or sweep.name, summary_table(*load(sweep, results, data=data)), json_)
+
+
+@app.command(rich_help_panel="Results")
+def plot(
+    space: Space,
+    results: Results = "results",
+    data: Data = None,
+    set_: Set = None,
+    method: Methods = None,
+) -> None:
+    """The figure, and the rates that were tried, as PNG and SVG under the results' `figures`."""
+    from dfa_tune.analysis.figures import write
+    from dfa_tune.planning.sweep_results import load
+    from dfa_tune.results.store import Store
+
+    sweep = sweep_of(space, set_, method, results)
+    agenda, rows = load(sweep, results, data=data)
+    if rows.empty:
+        raise UserError(f"{sweep.name}: no results in {results} yet; run: dfa-tune run {space}")
+    for path in write(agenda, rows, Store(results, sweep.name), data):
+        typer.echo(path)
+
+
+@app.command(rich_help_panel="Results")
+def verify(
+    spaces: Spaces = None,
+    results: Results = "results",
+    data: Data = None,
+    set_: Set = None,
+    json_: Json = False,
+) -> None:
+    """What the thesis claims: expected, measured, interval, verdict; of these spaces, or of all."""
+    from dfa_tune.analysis.verify import verify
+
+    judged = verify(results, spaces=spaces or (), data=data, overrides=set_ or ())
+    if json_:
+        typer.echo(json.dumps([one.row() for one in judged], allow_nan=False, indent=2))
+    else:
+        from dfa_tune.analysis.claims_table import show
+
+        show(judged)
+
+
+@app.command(rich_help_panel="Results")
+def report(
+    spaces: Spaces = None,
+    results: Results = "results",
+    data: Data = None,
+    set_: Set = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(help="The file to write; default report.html in the results.", metavar="FILE"),
+    ] = None,
+) -> None:
+    """One self-contained HTML file: claims, figures, tables, provenance; of these spaces, or of all."""
+    from dfa_tune.analysis.report import report
+    from dfa_tune.results.storage import place
+
+    page = report(results, spaces=spaces or (), data=data, overrides=set_ or ()).encode()
+    where, name = (place(results), "report.html") if output is None else (place(output.parent), output.name)
+    try:
+        where.put(name, page)
+    except OSError as error:
+        raise UserError(f"{where.full(name)} cannot be written: {error.strerror}; choose --output") from None
+    typer.echo(where.full(name))
+
+
+@app.command(rich_help_panel="Results")
+def compact(space: Space, results: Results = "results") -> None:
+    """Merges the many Parquet files of a finished sweep into few."""
+    from dfa_tune.results.store import Store
+
+    sweep = sweep_of(space, None, None, results)
+    removed = Store(results, sweep.name).compact()
+    typer.echo(f"{sweep.name}: {removed} files fewer")
+
+
+@app.command(rich_help_panel="Results")
+def repeat(
+    trial_id: Annotated[str, typer.Argument(help="As in the results' column trial_id.")],
+    results: Results = "results",
+    data: Data = None,
+) -> None:
+    """Runs one recorded trial again, and says whether the numbers are the same."""
+    from dfa_tune.orchestration.reproduce import repeat as repeat_trial
+
+    done = repeat_trial(trial_id, results, data=data)
+    trial, recorded = done.trial, done.recorded
+    typer.echo(f"{trial_id}: {trial.method.name}, rate {trial.learning_rate:g}, seed {trial.seed}")
+    typer.echo(
+        f"  recorded   {recorded.metadata.get('end', '')} on {recorded.metadata.get('host', 'unknown')}"
+    )
+    if done.difference is None:
+        typer.echo(f"  identical  all {done.rows} rows, bit for bit")
+    else:
+        first = done.difference
+        typer.echo(
+            f"  differs    first at epoch {first.epoch}, {first.metric}:"
+            f" {first.recorded} then, {first.now} now"
+        )
+        typer.echo(f"             {first.metric} by at most {first.largest:g}")
+    for name, (then, now) in done.environment.items():
+        typer.echo(f"  {name:<13} {then} then, {now} now")
+    if done.difference is not None:
+        if not done.environment:
+            typer.echo("  nothing that a file records of its environment differs")
+        raise typer.Exit(1)
+
+
+@app.command(rich_help_panel="Sweeps")
+def doctor(results: Results = "results", data: Data = None) -> None:
+    """What this machine can do: Ray, GPUs, data sets, storage."""
+    from dfa_tune.cli.doctor import examine
+
+    problems = 0
+    for check in examine(results, data):
+        problems += not check.good
+        typer.echo(f"{'ok  ' if check.good else 'FAIL'}  {check.name:<10} {check.text}")
+    raise typer.Exit(1 if problems else 0)

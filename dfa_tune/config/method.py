@@ -1,0 +1,27 @@
+"""A method, and the words that a search space has for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+DEFAULT_FEEDBACK = "uniform"
+
+Split = Literal["test", "validation"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Method:
+    """One line of a figure's legend; `feedback` is None where the rule has none."""
+
+    rule: str
+    optimizer: str
+    feedback: str | None
+
+    @property
+    def name(self) -> str:
+        """ "dfa-rmsprop"; with its feedback where that is not the default: "dfa-sgd-standard_gaussian"."""
+        parts = [self.rule, self.optimizer]
+        if self.feedback not in (None, DEFAULT_FEEDBACK):
+            parts.append(str(self.feedback))
+        return "-".join(parts)

@@ -1,0 +1,148 @@
+"""The keys of a search space and what they may hold; see DESIGN, section 3."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, field_validator, model_validator
+
+from dfa_tune.config.method import DEFAULT_FEEDBACK, Split
+from dfa_tune.config.validation import Path, Source
+from dfa_tune.learning.settings import Positive, Settings
+
+Metric = Literal["test_accuracy", "test_loss", "train_accuracy", "train_loss"]
+RATE_FORMS = "a number above 0, a list of them, or {low, high, points}"
+_DEVICES = {"con", "prn", "aux", "nul"} | {f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10)}
+
+
+def _several(value: object) -> object:
+    return value if isinstance(value, list | tuple) else [value]
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(_several), Field(min_length=1)]
+Natural = Annotated[int, Field(ge=1, le=1_000_000_000, strict=True)]
+
+
+class Range(Settings):
+    """Log-spaced learning rates, both ends included."""
+
+    low: Positive
+    high: Positive
+    points: Annotated[int, Field(ge=2, le=1_000_000_000, strict=True)]
+
+    @model_validator(mode="after")
+    def _ascending(self) -> Range:
+        if self.low >= self.high:
+            raise ValueError(
+                f"low ({self.low:g}) must be below high ({self.high:g}); for one rate, give the number"
+            )
+        return self
+
+    def __len__(self) -> int:
+        return self.points
+
+    def rates(self) -> tuple[float, ...]:
+        """Ascending, rounded to 6 significant digits, so that every machine has the same trial ids."""
+        low, step = math.log(self.low), (math.log(self.high) - math.log(self.low)) / (self.points - 1)
+        inner = (math.exp(low + step * i) for i in range(1, self.points - 1))
+        return tuple(sorted({round_rate(rate) for rate in (self.low, *inner, self.high)}))
+
+
+@dataclass(frozen=True)
+class Given:
+    """Learning rates that are listed; one alone is not tuned."""
+
+    values: tuple[float, ...]
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def rates(self) -> tuple[float, ...]:
+        """Ascending, each once, as they were given."""
+        return self.values
+
+
+Rates = Range | Given
+
+
+class Entry(Settings):
+    """An entry of `methods`: the product of its lists."""
+
+    rule: Names
+    optimizer: Names
+    feedback: Names = (DEFAULT_FEEDBACK,)  # rules that have none leave it aside
+    learning_rate: Any = None  # null: the optimizer's
+
+    @field_validator("feedback", mode="before")
+    @classmethod
+    def _null_is_the_default(cls, value: object) -> object:
+        return DEFAULT_FEEDBACK if value is None else value
+
+
+class Tuning(Settings):
+    """How learning rates are compared. `window` counts rows, and is a number once a sweep is loaded."""
+
+    metric: Metric = "test_accuracy"
+    window: Natural | None = None  # null: ten, or all rows where there are fewer
+    split: Split = "test"
+    refine: Annotated[int, Field(ge=0, le=1_000_000_000, strict=True)] = 0
+    at: dict[str, Any] = Field(default_factory=dict)
+
+    @property
+    def lower_is_better(self) -> bool:
+        """Whether the metric is a loss."""
+        return self.metric.endswith("_loss")
+
+
+class Space(Settings):
+    """The keys of a search space; what depends on the problem's kind is validated afterwards."""
+
+    name: str
+    title: str = ""
+    problem: dict[str, Any]
+    network: dict[str, Any] = Field(default_factory=dict)
+    training: dict[str, Any] = Field(default_factory=dict)
+    methods: Annotated[list[dict[str, Any]], Field(min_length=1)]
+    learning_rates: dict[str, Any] = Field(default_factory=dict)
+    tuning: Tuning = Tuning()
+    repetitions: Natural = 3
+    seed: Annotated[int, Field(ge=0, lt=2**63, strict=True)] = 0  # a column of 64 bits
+    save_weights: bool = False
+
+    @field_validator("name")
+    @classmethod
+    def _a_folder_everywhere(cls, value: str) -> str:
+        if not re.fullmatch(r"[A-Za-z0-9_-]{1,100}", value):
+            raise ValueError("valid: letters, digits, _ and -, at most 100: it is the results' folder")
+        if value.lower() in _DEVICES:
+            raise ValueError("Windows keeps this name for a device; valid: any other")
+        return value
+
+
+def parse_rates(value: Any, path: Path, source: Source) -> Rates:
+    """Learning rates in any of their three forms; `path` says where in the space they stand."""
+    if isinstance(value, dict):
+        return source.validate(Range, value, path)
+    if not isinstance(value, list):
+        return Given((_rate(value, path, source),))
+    if not value:
+        raise source.error(path, f"valid: {RATE_FORMS}", value)
+    return Given(tuple(sorted({_rate(item, (*path, i), source) for i, item in enumerate(value)})))
+
+
+def _rate(value: Any, path: Path, source: Source) -> float:
+    try:
+        rate = math.nan if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError, OverflowError):
+        rate = math.nan
+    if not 0 < rate < math.inf:
+        raise source.error(path, f"valid: {RATE_FORMS}", value)
+    return rate
+
+
+def round_rate(rate: float, digits: int = 6) -> float:
+    """`rate` to so many significant digits."""
+    return float(f"{rate:.{digits}g}")

@@ -1,0 +1,67 @@
+"""Products with a frozen first layer, computed once for each item instead of once for each tuple.
+
+A tuple's preactivation is the sum of its items' products with their blocks of the weights:
+x W = sum_j x_j W_j. Where W never changes (random features, and the gates of `ntk` and `galu`), each
+x_j W_j is a row of a table that every epoch looks up: an epoch then costs a sum of k rows a tuple.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+from torch.nn.functional import embedding_bag
+
+from dfa_tune.learning.matmul import multiply
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+CHUNK = 1024  # items multiplied at once: bounds the memory that they take as numbers
+
+
+def pays(items: int, tuples: int) -> bool:
+    """Whether a table of so many items costs less than so many tuples' own products."""
+    return items <= tuples
+
+
+def table_bytes(items: int, k: int, width: int, itemsize: int = 4) -> int:
+    """Memory of the table of one stream's items."""
+    return items * k * width * itemsize
+
+
+class Table:
+    """The products of one stream's items with each block of a frozen weight matrix.
+
+    items (M, D / k), weight (1, D, H) in item order, bias (1, 1, H) or None: rows (k M, H) with
+    scale * (item - centre) W_j, the bias added to the first block's. `stream`: whose weights these are.
+    """
+
+    def __init__(
+        self,
+        items: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        centre: float,
+        scale: float,
+        operand: Callable[[Tensor], Tensor],
+        stream: int,
+    ) -> None:
+        self.items, self.stream, dtype = items, stream, weight.dtype
+        count, size = items.shape
+        blocks = torch.split(weight[0], size)
+        self._offsets = torch.arange(len(blocks), device=items.device) * count
+        self._rows = weight.new_empty(len(blocks), count, weight.shape[2])
+        for begin in range(0, count, CHUNK):
+            x = operand(items[begin : begin + CHUNK].to(dtype).sub_(centre)).unsqueeze(0)
+            for block, rows in zip(blocks, self._rows, strict=True):
+                part = rows[begin : begin + CHUNK]
+                part.copy_(multiply(x, operand(block).unsqueeze(0))[0]).mul_(scale)
+        if bias is not None:
+            self._rows[0] += bias[0]
+        self._rows = self._rows.view(-1, weight.shape[2])
+
+    def sums(self, chosen: Tensor) -> Tensor:
+        """scale * (x - centre) W + b of the tuples of items (B, k): (B, H)."""
+        return embedding_bag(chosen + self._offsets, self._rows, mode="sum")

@@ -1,0 +1,1 @@
+"""Starting or joining Ray, and watching over a cluster's machines."""

@@ -1,0 +1,189 @@
+"""The machines of a cluster: whether each may train, and how much they have as they come and go.
+
+A machine whose versions, data or results' folder are not the driver's would give other numbers, or lose
+them. Where one is there at the start, nothing starts; where one joins later, it is kept from training.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from dfa_tune.errors import UserError
+from dfa_tune.orchestration.packs.placement import Machines
+from dfa_tune.orchestration.worker.versions import differences, versions
+from dfa_tune.problems.datasets import content_digest
+from dfa_tune.results.store import Store
+
+POLL_SECONDS = 2.0  # between two looks at who is there
+ANSWER_SECONDS = 90.0  # a machine may have to start Python from a slow disk first
+PROBE_SECONDS = 5.0  # after which a file server should show what another machine has written
+
+
+@dataclass(frozen=True, kw_only=True)
+class Expected:
+    """What a machine must have: `versions()`, data sets by digest, and the results' folder itself.
+
+    `probe` is a file in the results that the driver has written; None where their place is a URI.
+    """
+
+    versions: dict[str, str]
+    data: str | None
+    digests: dict[str, str | None]
+    results: str
+    name: str
+    probe: str | None
+
+    @classmethod
+    def here(cls, store: Store, data: str | None, datasets: tuple[str, ...], owner: str) -> Expected:
+        """As it is on this machine; writes the probe, which `Nodes` removes."""
+        results = str(store.location)
+        probe = None if "://" in results else f"leases/.probe-{owner}"
+        if probe is not None:
+            store.put(b"", probe)
+        digests = {name: content_digest(name, data) for name in datasets}
+        return cls(
+            versions=versions(), data=data, digests=digests, results=results, name=store.name, probe=probe
+        )
+
+
+def complaints(expected: Expected) -> list[str]:
+    """What is not as expected on the machine that this runs on; nothing if it may train."""
+    found = differences(expected.versions, versions())
+    for name, digest in expected.digests.items():
+        try:
+            here = content_digest(name, expected.data)
+        except UserError as error:
+            found.append(str(error))
+            continue
+        if here != digest:
+            what = "is not there" if here is None else f"has other content ({here} instead of {digest})"
+            found.append(f"data set {name!r} in {expected.data} {what}")
+    if expected.probe is not None and not _appears(expected):
+        found.append(
+            f"{expected.results} is not the folder that the driver writes to: --results must name one that"
+            " all machines share, or a URI"
+        )
+    return found
+
+
+def _appears(expected: Expected) -> bool:
+    path = Path(expected.results) / expected.name / str(expected.probe)
+    deadline = time.monotonic() + PROBE_SECONDS
+    while not path.exists():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.2)
+    return True
+
+
+@ray.remote(num_cpus=0, max_retries=0)
+def _complaints_there(expected: dict[str, Any]) -> list[str]:
+    return complaints(Expected(**expected))
+
+
+@ray.remote(num_cpus=1, max_restarts=0)
+class _Occupant:
+    """Holds a core that is not to be used."""
+
+
+class Nodes:
+    """Looks after the cluster while a sweep runs; a context.
+
+    `changed` is called, from another thread, with the machines that train whenever they have changed; `tell`
+    with a line for the user. Entering raises UserError where a machine may not train.
+    """
+
+    def __init__(
+        self,
+        expected: Expected,
+        store: Store,
+        *,
+        changed: Callable[[Machines], None],
+        tell: Callable[[str], None],
+    ) -> None:
+        self._expected, self._store = asdict(expected), store
+        self._changed, self._tell = changed, tell
+        self._known: set[str] = set()
+        self._refused: set[str] = set()
+        self._occupants: list[Any] = []  # Ray ends an actor whose handle is gone
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="nodes", daemon=True)
+
+    def __enter__(self) -> Nodes:
+        refused = [f"{where}: {'; '.join(why)}" for _, where, why in self._examine()]
+        if refused:
+            self._remove_probe()
+            raise UserError(
+                "these machines of the cluster may not train beside this one:\n  " + "\n  ".join(refused)
+            )
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopped.set()
+        self._thread.join(timeout=5.0)  # it may be waiting for a machine that has just died
+        self._remove_probe()
+
+    def _remove_probe(self) -> None:
+        if self._expected["probe"] is not None:
+            self._store.place.remove(f"{self._expected['name']}/{self._expected['probe']}")
+
+    def _watch(self) -> None:
+        while not self._stopped.wait(POLL_SECONDS):
+            try:
+                before = self._known
+                for node, where, why in self._examine():
+                    self._refused.add(node["NodeID"])
+                    self._occupy(node)
+                    self._tell(f"{where} has joined but may not train: {'; '.join(why)}")
+                if self._known != before:
+                    self._changed(
+                        {
+                            node["NodeID"]: node["Resources"]
+                            for node in ray.nodes()
+                            if node["Alive"] and node["NodeID"] not in self._refused
+                        }
+                    )
+            except ray.exceptions.RayError:
+                continue  # the head does not answer just now
+
+    def _examine(self) -> list[tuple[dict[str, Any], str, list[str]]]:
+        """Ask every machine that is new; those that may not train, their names and why."""
+        present = {node["NodeID"]: node for node in ray.nodes() if node["Alive"]}
+        new = [node for name, node in present.items() if name not in self._known]
+        self._known = set(present)
+        asked = {}
+        for node in new:
+            if node["Resources"].get("CPU"):  # a head that only manages trains nothing
+                there = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
+                task = _complaints_there.options(scheduling_strategy=there)
+                asked[node["NodeID"]] = task.remote(self._expected)
+        refused = []
+        for name, answer in asked.items():
+            try:
+                why = ray.get(answer, timeout=ANSWER_SECONDS)
+            except ray.exceptions.GetTimeoutError:
+                why = [f"no answer in {ANSWER_SECONDS:g} s"]
+            except ray.exceptions.NodeDiedError:
+                continue  # it is gone again
+            except ray.exceptions.RayError as error:
+                why = [f"dfa_tune does not run there: {str(error).strip().splitlines()[-1]}"]
+            if why:
+                node = present[name]
+                refused.append((node, f"{node['NodeManagerHostname']} ({node['NodeManagerAddress']})", why))
+        return refused
+
+    def _occupy(self, node: Mapping[str, Any]) -> None:
+        """Take every core of the machine, as they become free, so that no pack goes there."""
+        there = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
+        for _ in range(int(node["Resources"]["CPU"])):
+            actor = _Occupant.options(scheduling_strategy=there)  # type: ignore[attr-defined]
+            self._occupants.append(actor.remote())

@@ -1,0 +1,102 @@
+"""What a pack takes of memory, so that `--pack auto` cuts packs that fit. Without torch or Ray."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from dfa_tune.planning.trial import Trial
+from dfa_tune.problems.datasets import DATASETS
+from dfa_tune.registry import OPTIMIZERS, RULES
+
+WORKER_BYTES = 800 * 2**20  # of a process that has torch and Ray imported, before any pack
+TESTED_AT_ONCE = 256  # tuples, at most
+MEASURED = 6  # tensors as large as the weights while alignments are measured: gradients, steps, products
+ACTIVATIONS = 6  # tensors (B, H) of a step that live at once: preactivations, slopes, deltas, products
+SMALL_GPU_BYTES = 8 * 2**30  # where the driver cannot ask; a pack that is too large is split
+IMAGE_SIDE = {"digits": 8}  # of the others 28
+CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+
+
+def member_bytes(trial: Trial) -> int:
+    """Bytes that each member of a pack has of its own: weights, their optimizers' state, a batch."""
+    rule, optimizer = RULES[trial.method.rule], OPTIMIZERS[trial.method.optimizer]
+    itemsize = 8 if trial.training.precision == "float64" else 4
+    widths = [inputs(trial.problem), *trial.network.hidden]
+    weights = sum(above * below for above, below in pairwise(widths))
+    tensors = 1
+    if rule.trains_hidden:  # and the gradient, the optimizer's state, and what its step needs
+        tensors += MEASURED + 1 + optimizer.slots + optimizer.scratches
+    if rule.gate is not None:
+        tensors += 1
+    batch = max(int(trial.training.batch_size), min(TESTED_AT_ONCE, trial.problem.test_samples))
+    numbers: int = tensors * weights + batch * (widths[0] + ACTIVATIONS * sum(widths[1:]))
+    return itemsize * numbers
+
+
+def seed_bytes(trial: Trial) -> int:
+    """Bytes of what the members of one seed share: the products of a frozen first layer, for every item."""
+    rule = RULES[trial.method.rule]
+    if rule.trains_hidden and rule.gate is None:
+        return 0
+    itemsize = 8 if trial.training.precision == "float64" else 4
+    sizes = DATASETS.get(getattr(trial.problem, "dataset", ""))
+    k = getattr(trial.problem, "k", 1)
+    items = (
+        sizes.train + sizes.test if sizes is not None else trial.problem.samples + trial.problem.test_samples
+    )
+    return int(itemsize * items * k * trial.network.hidden[0])
+
+
+def pack_bytes(trials: Sequence[Trial]) -> int:
+    """Bytes of a pack of these trials, beside the process and the data set."""
+    seeds = {trial.seed for trial in trials}
+    return len(trials) * member_bytes(trials[0]) + len(seeds) * seed_bytes(trials[0])
+
+
+def largest_pack(trials: Sequence[Trial], budget: float) -> int:
+    """How many of `trials`, any of them, fit together into `budget` bytes; at least one."""
+    seeds = len({trial.seed for trial in trials})
+    own, shared = member_bytes(trials[0]), seed_bytes(trials[0])
+    if (fit := int(budget // (own + shared))) <= seeds:  # in the worst case each has another seed
+        return max(1, fit)
+    return max(1, int((budget - seeds * shared) // own))
+
+
+def inputs(problem: Any) -> int:
+    """Numbers in a tuple."""
+    dimensions = getattr(problem, "d", None)
+    if dimensions is not None:
+        return int(dimensions)
+    side = IMAGE_SIDE.get(getattr(problem, "dataset", ""), 28)
+    return side * side * int(getattr(problem, "k", 1))
+
+
+def available_memory() -> int:
+    """Bytes that this machine, or this container, has free."""
+    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    try:  # Linux counts what its caches would give back
+        lines = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text().splitlines())
+        free = int(lines["MemAvailable"].split()[0]) * 1024
+    except (OSError, KeyError, ValueError):
+        pass
+    for limit in map(Path, CGROUP_LIMITS):
+        try:
+            free = min(free, int(limit.read_text()))
+        except (OSError, ValueError):  # no such limit: the file is missing, or says "max"
+            continue
+    return free
+
+
+def gpu_memory(gpus: float) -> float:
+    """Free bytes of `gpus` GPUs like the one here; where there is none to ask, of small ones."""
+    ask = ["nvidia-smi", "--query-gpu=memory.free", "--format=csv,noheader,nounits"]
+    try:
+        answer = subprocess.run(ask, capture_output=True, text=True, timeout=10, check=True).stdout
+        return gpus * min(int(line) for line in answer.splitlines() if line.strip()) * 2**20
+    except (OSError, subprocess.SubprocessError, ValueError):
+        return gpus * SMALL_GPU_BYTES

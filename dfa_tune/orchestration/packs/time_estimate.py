@@ -1,0 +1,63 @@
+"""How long a sweep will take: from what its trials took already, or else from their products' size."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from dfa_tune.orchestration.packs.memory import inputs
+from dfa_tune.planning.trial import Trial
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+# Of one core on products of these sizes, per step beside them, and per hidden unit and tuple of a step, whose
+# value, slope and error pass through memory a dozen times; right within a factor of two or three
+FLOPS_A_SECOND = 6.0e10
+SECONDS_A_STEP = 5.0e-4
+SECONDS_A_UNIT = 6.0e-9
+START_SECONDS = 16.0  # Ray and the first workers
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Seconds of one slot for all that remains; `measured`: from finished trials of the same space."""
+
+    slot_seconds: float
+    measured: bool
+
+    def wall(self, slots: int, trials: int) -> float:
+        """Seconds from start to end with `slots` packs of the `trials` at once, if there are so many."""
+        if not self.slot_seconds:
+            return 0.0
+        return START_SECONDS + self.slot_seconds / max(1, min(slots, trials))
+
+
+def work(trial: Trial) -> float:
+    """Seconds of one core that a trial should take by the size of its matrix products and of its layers."""
+    widths = [inputs(trial.problem), *trial.network.hidden]
+    weights = sum(a * b for a, b in pairwise(widths))
+    samples, epochs = trial.problem.samples, trial.training.epochs
+    steps = -(-samples // int(trial.training.batch_size))
+    tests = -(-epochs // trial.training.evaluate_every)
+    flops = 2 * weights * (2 * samples * epochs + (trial.problem.test_samples or 0) * tests)
+    units = sum(trial.network.hidden) * samples * epochs
+    return float(flops / FLOPS_A_SECOND + steps * epochs * SECONDS_A_STEP + units * SECONDS_A_UNIT)
+
+
+def estimate(trials: list[Trial], unseen: int, rows: pd.DataFrame, device: str = "cpu") -> Estimate | None:
+    """For `trials` and `unseen` more like them, whose learning rate is not chosen yet, on "cpu" or "cuda".
+
+    None where nothing is known: GPUs differ too much to guess what has not been measured.
+    """
+    rows = rows[rows["device"] == device]
+    if not trials and not unseen:
+        return Estimate(0.0, bool(len(rows)))
+    if device == "cuda" and rows.empty:
+        return None
+    if not rows.empty:
+        each = float(rows.groupby("trial_id")["seconds"].sum().mean())
+        return Estimate(each * (len(trials) + unseen), True)
+    each = sum(map(work, trials)) / max(1, len(trials))
+    return Estimate(each * (len(trials) + unseen), False)

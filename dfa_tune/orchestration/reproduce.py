@@ -1,0 +1,144 @@
+"""One recorded trial again, from nothing but its file: are the numbers the same, and if not, what is not?"""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dfa_tune.errors import UserError
+from dfa_tune.orchestration.packs.pack import Pack
+from dfa_tune.orchestration.worker.pack_run import cuda_version, device_name, start_training
+from dfa_tune.planning.plan import Agenda
+from dfa_tune.planning.sweep import parse_sweep
+from dfa_tune.planning.trial import NUMERICS_VERSION, Trial
+from dfa_tune.problems.datasets import content_digest, data_folder
+from dfa_tune.problems.download import ensure
+from dfa_tune.results.provenance import metadata
+from dfa_tune.results.schema import METRICS
+from dfa_tune.results.store import Recorded, find
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+COMPARED = (*METRICS, "diverged")
+# What can make numbers differ that are the same in intention
+ENVIRONMENT = (
+    "device",
+    "torch",
+    "cuda",
+    "numpy",
+    "python",
+    "platform",
+    "dfa_tune",
+    "git_revision",
+    "git_dirty",
+)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The first number that is not the same, and by how much its metric differs at most."""
+
+    epoch: int
+    metric: str
+    recorded: Any
+    now: Any
+    largest: float
+
+
+@dataclass(frozen=True)
+class Repetition:
+    """What came of it. `environment`: what is not as it was, name to (recorded, here)."""
+
+    trial: Trial
+    recorded: Recorded
+    rows: int
+    difference: Difference | None
+    environment: dict[str, tuple[str, str]]
+
+
+def repeat(trial_id: str, results: str | Path = "results", *, data: str | Path | None = None) -> Repetition:
+    """Train the recorded trial `trial_id` again, alone, and compare it with its rows under `results`.
+
+    Only the trial's file is used: the space in its metadata, and its rows. Nothing is written. Raises
+    UserError where there is no such trial, or where this code or these data cannot give its numbers.
+    """
+    recorded = _find(trial_id, results)
+    trial = _trial(trial_id, recorded)
+    dataset = getattr(trial.problem, "dataset", None)
+    if dataset is not None:
+        ensure(dataset, data)
+        if (here := content_digest(dataset, data)) != trial.data_digest:
+            raise UserError(
+                f"trial {trial_id} was trained on a data set {dataset!r} of content {trial.data_digest};"
+                f" the one here has {here}; name the folder of the right one with --data"
+            )
+    training = start_training(Pack((trial,)), str(data_folder(data).absolute()), threads=1)
+    begin = time.time()
+    found = training.advance(float("inf"))
+    device = str(training.device.type)
+    now = metadata(recorded.metadata["space"], begin, time.time(), device_name(device), cuda_version(device))
+    differing = {
+        name: (recorded.metadata.get(name, "unknown"), now[name])
+        for name in ENVIRONMENT
+        if recorded.metadata.get(name) != now[name]
+    }
+    return Repetition(trial, recorded, len(found), _difference(recorded.rows, found, training), differing)
+
+
+def _find(trial_id: str, results: str | Path) -> Recorded:
+    if not re.fullmatch(r"[0-9a-f]{16}", trial_id):
+        raise UserError(f"trial {trial_id!r}; valid: the 16 hex characters of a trial_id in the results")
+    recorded = find(results, trial_id)
+    if recorded is None:
+        raise UserError(f"trial {trial_id}: not among the finished trials under {results}")
+    if "space" not in recorded.metadata:
+        raise UserError(
+            f"trial {trial_id}: the metadata of {recorded.path} does not say of which space it is"
+        )
+    return recorded
+
+
+def _trial(trial_id: str, recorded: Recorded) -> Trial:
+    row = recorded.rows.iloc[0]
+    if row["numerics"] != NUMERICS_VERSION:
+        revision = recorded.metadata.get("git_revision", "unknown")
+        raise UserError(
+            f"trial {trial_id} was computed by version {row['numerics']} of the numerics, this dfa_tune has"
+            f" version {NUMERICS_VERSION}; valid: the dfa_tune that computed it (revision {revision})"
+        )
+    sweep = parse_sweep(recorded.metadata["space"], f"the space in {recorded.path}")
+    digests = dict.fromkeys(sweep.datasets, row["data_digest"])
+    rate, seed = float(row["learning_rate"]), int(row["seed"])
+    trial = Agenda(sweep, digests).trial(trial_id, learning_rate=rate, seed=seed, split=row["split"])
+    if trial is None:
+        raise UserError(
+            f"trial {trial_id}: the space in the metadata of {recorded.path} has no trial with this id;"
+            " the file was made by hand, or by another dfa_tune"
+        )
+    return trial
+
+
+def _difference(recorded: pd.DataFrame, found: list[dict[str, Any]], training: Any) -> Difference | None:
+    """The first number in order of epochs that is not the same bit for bit; null equals null."""
+    import pandas as pd
+
+    now = pd.DataFrame(found).assign(diverged=training.diverged[0])
+    before = recorded.sort_values("epoch")
+    for (_, old), (_, new) in zip(before.iterrows(), now.iterrows(), strict=False):
+        for name in ("epoch", *COMPARED):
+            if not (old[name] == new[name] or (pd.isna(old[name]) and pd.isna(new[name]))):
+                both = pd.concat([before[name].reset_index(drop=True), now[name]], axis=1).astype(float)
+                return Difference(
+                    int(old["epoch"]),
+                    name,
+                    old[name],
+                    new[name],
+                    float(both.diff(axis=1).iloc[:, 1].abs().max()),
+                )
+    if len(before) != len(now):
+        return Difference(min(len(before), len(now)) + 1, "epoch", len(before), len(now), float("nan"))
+    return None

@@ -1,0 +1,1 @@
+"""The worker's side: training a pack, its checkpoints, its rows."""

@@ -1,0 +1,163 @@
+"""Packs half trained, and what it takes to go on: `<results>/<name>/checkpoints/<pack id>.safetensors`.
+
+A file is published whole, sealed (see `results.seal`), and removed when the pack's rows are published. It
+holds tensors and JSON alone: nothing in it is executed. What cannot be gone on from is no error: the pack
+is trained afresh.
+"""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from dfa_tune.errors import UserError
+from dfa_tune.orchestration.packs.pack import Pack
+from dfa_tune.results import checksum
+from dfa_tune.results.store import Store
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+FORMAT = "1"  # raised when a checkpoint of before can no longer be gone on from
+SUFFIX = ".safetensors"
+LARGEST_HEADER = 1_000_000  # bytes; 32 trials' ids and the tensors' shapes take a few kB
+RECORD, STATE = "record", "state."
+
+
+class DamagedCheckpointWarning(UserWarning):
+    """A checkpoint was moved to `damaged/`, and its pack is trained afresh."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a pack goes on from.
+
+    state: `PackTraining.state()`; rows: of the epochs that had ended by then; started: when the pack's
+    training was begun, in seconds since the epoch.
+    """
+
+    state: dict[str, Tensor]
+    rows: list[dict[str, Any]]
+    started: float
+
+
+class Begun(NamedTuple):
+    """What a checkpoint's header says of its pack: the trials' ids, and the device, "cpu" or "cuda"."""
+
+    trials: tuple[str, ...]
+    device: str
+
+
+class Checkpoints:
+    """The checkpoints of a sweep."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._folder = f"{store.name}/checkpoints"
+        self._known: dict[str, Begun | None] = {}
+
+    def save(self, pack: Pack, environment: Mapping[str, str], checkpoint: Checkpoint) -> None:
+        """Write the pack's checkpoint, replacing the one before; UserError if it cannot be written.
+
+        environment: what has to be the same for numbers to go on as they began (torch's version, say).
+        """
+        import torch
+        from safetensors.torch import save
+
+        text = json.dumps({"rows": checkpoint.rows, "started": checkpoint.started}).encode()
+        tensors = {RECORD: torch.frombuffer(bytearray(text), dtype=torch.uint8)}
+        # Cloned: safetensors refuses tensors that share memory
+        tensors |= {STATE + name: t.detach().cpu().clone() for name, t in checkpoint.state.items()}
+        ids = json.dumps([trial.id for trial in pack.trials])
+        header = {"format": FORMAT, "trials": ids, **environment, checksum.KEY: checksum.UNSEALED}
+        self._store.place.put(self._path(pack.id), checksum.seal(save(tensors, header)))
+
+    def load(self, pack: Pack, environment: Mapping[str, str]) -> Checkpoint | None:
+        """The pack's checkpoint; None where there is none, or none that this environment could go on from.
+
+        A damaged or foreign file is moved to `damaged/`, with a warning that names it.
+        """
+        try:
+            content = self._store.place.read(self._path(pack.id))
+        except FileNotFoundError:
+            return None
+        try:
+            header = _header(content)
+            if not checksum.intact(content) or header["trials"] != [trial.id for trial in pack.trials]:
+                raise ValueError("its content is not what its checksum or its name says")
+            if any(header.get(key) != value for key, value in {"format": FORMAT, **environment}.items()):
+                return None
+            return _content(content)
+        except (ValueError, KeyError) as error:
+            self.set_aside(pack.id, str(error))
+            return None
+
+    def set_aside(self, pack_id: str, why: str) -> None:
+        """Move a checkpoint that proved useless to `damaged/`, and warn of it."""
+        place, name = self._store.place, pack_id + SUFFIX
+        try:
+            place.move(self._path(pack_id), f"{self._store.name}/damaged/{name}")
+        except (FileNotFoundError, UserError):
+            return  # another run was faster, or nothing can be written: then more will be said of that
+        where = self._store.path("damaged", name)
+        warnings.warn(f"checkpoint moved to {where}: {why}", DamagedCheckpointWarning, stacklevel=2)
+
+    def remove(self, pack_id: str) -> None:
+        """Remove the pack's checkpoint, if there is one."""
+        self._store.place.remove(self._path(pack_id))
+
+    def packs(self) -> dict[str, Begun]:
+        """Of each pack that has a checkpoint, what that says of it; reads the headers that are new."""
+        names = [name for name in self._store.place.files(self._folder) if name.endswith(SUFFIX)]
+        ids = [name.removesuffix(SUFFIX) for name in names if not name.startswith(".")]
+        self._known = {pack: self._known.get(pack) or self._begun(pack) for pack in ids}
+        return {pack: begun for pack, begun in self._known.items() if begun is not None}
+
+    def clear(self, done: Collection[str]) -> None:
+        """Remove the checkpoints of packs whose trials are all done: their worker died before it could."""
+        for pack, begun in self.packs().items():
+            if all(trial in done for trial in begun.trials):
+                self.remove(pack)
+
+    def _begun(self, pack_id: str) -> Begun | None:
+        """Of the pack's file; None where it does not say, which shows again, and is told, in `load`."""
+        try:
+            header = _header(self._store.place.read(self._path(pack_id), LARGEST_HEADER))
+        except (FileNotFoundError, ValueError, KeyError):
+            return None
+        return Begun(tuple(header["trials"]), str(header.get("device", "cpu"))) if header["trials"] else None
+
+    def _path(self, pack_id: str) -> str:
+        return f"{self._folder}/{pack_id}{SUFFIX}"
+
+
+def _header(content: bytes) -> dict[str, Any]:
+    """The metadata at the beginning of a safetensors file; ValueError or KeyError where it is none."""
+    size = int.from_bytes(content[:8], "little")
+    if not 2 <= size <= min(LARGEST_HEADER, len(content)) - 8:
+        raise ValueError("it is no checkpoint")
+    try:
+        header = json.loads(content[8 : 8 + size])
+        metadata = header["__metadata__"]
+        trials = json.loads(metadata["trials"])
+    except (TypeError, RecursionError) as error:
+        raise ValueError("it is no checkpoint") from error
+    if not isinstance(trials, list) or not all(isinstance(trial, str) for trial in trials):
+        raise ValueError("it is no checkpoint")
+    return {**metadata, "trials": trials}
+
+
+def _content(content: bytes) -> Checkpoint:
+    from safetensors import SafetensorError
+    from safetensors.torch import load
+
+    try:
+        tensors = load(content)
+    except SafetensorError as error:
+        raise ValueError(str(error)) from error
+    record = json.loads(tensors.pop(RECORD).numpy().tobytes())
+    state = {name.removeprefix(STATE): tensor for name, tensor in tensors.items()}
+    return Checkpoint(state, record["rows"], record["started"])

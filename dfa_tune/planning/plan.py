@@ -1,0 +1,230 @@
+"""What is to be trained next: learning rates first, then repetitions at the chosen ones.
+
+Pure bookkeeping: a plan and the criteria known so far in, trials out. Nothing here trains, waits or
+reads files, so a sweep's logic is tested without any of them, and readers use the same logic to tell
+which results belong to a space.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from dfa_tune.config.method import Method
+from dfa_tune.config.schema import round_rate
+from dfa_tune.planning.sweep import Point, Sweep
+from dfa_tune.planning.trial import Trial, column_value
+
+Criteria = Mapping[str, float]
+Digests = str | None | Mapping[str, str | None]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A learning rate, and the mean of the metric that it won with (None: it was given, not tuned).
+
+    `at_edge`: it is the lowest or highest rate tried, so a better one may lie outside. Where every
+    rate diverged the criterion is NaN and the rate the lowest.
+    """
+
+    learning_rate: float
+    criterion: float | None
+    at_edge: bool
+
+
+class Tuning:
+    """The search of one method's learning rate at one point; several cells may use what it finds."""
+
+    def __init__(self, trials: list[Trial], refine: int, lower_is_better: bool) -> None:
+        self.trials = trials  # by ascending learning rate
+        self._refine = refine
+        self._sign = -1.0 if lower_is_better else 1.0
+        self._refined: dict[float, list[Trial]] = {}
+
+    def refine_trials(self, criteria: Criteria) -> list[Trial] | None:
+        """The second round, between the best rate's neighbours; None until the first round is known."""
+        best = self._best(self.trials, criteria)
+        if best is None:
+            return None
+        rate = best[0]
+        if rate not in self._refined:
+            rates = between([trial.learning_rate for trial in self.trials], rate, self._refine)
+            self._refined[rate] = [replace(self.trials[0], learning_rate=new) for new in rates]
+        return self._refined[rate]
+
+    def choice(self, criteria: Criteria) -> Choice | None:
+        """The best rate of both rounds; None until all their criteria are known."""
+        refined = self.refine_trials(criteria)
+        if refined is None:
+            return None
+        tried = sorted([*self.trials, *refined], key=lambda trial: trial.learning_rate)
+        best = self._best(tried, criteria)
+        if best is None:
+            return None
+        rate, criterion = best
+        return Choice(rate, criterion, rate in (tried[0].learning_rate, tried[-1].learning_rate))
+
+    def due(self, criteria: Criteria) -> list[Trial]:
+        """Both rounds' trials, as far as they are known."""
+        return self.trials + (self.refine_trials(criteria) or [])
+
+    def _best(self, trials: list[Trial], criteria: Criteria) -> tuple[float, float] | None:
+        """The winner's learning rate and criterion; of equals the lower rate, the lowest if all are NaN."""
+        values = [value for trial in trials if (value := criteria.get(trial.id)) is not None]
+        if len(values) < len(trials):
+            return None
+        scores = [-math.inf if math.isnan(value) else self._sign * value for value in values]
+        at = scores.index(max(scores))
+        return trials[at].learning_rate, values[at]
+
+
+class Cell:
+    """One method at one point of the axes: its tuning, and its repetitions.
+
+    `axes` has the column name and value of each axis, {"k": 3}. `tune_trials` is empty where one rate
+    was given, or where another cell does the tuning (`tuning.at`).
+    """
+
+    def __init__(
+        self, method: Method, axes: dict[str, Any], repeats: list[Trial], tuning: Tuning | None, owner: bool
+    ) -> None:
+        self.method, self.axes = method, axes
+        self.repeats = repeats  # at the lowest rate; what they are run at is chosen later
+        self._tuning, self._owner = tuning, owner
+        self._chosen: dict[float, list[Trial]] = {}
+
+    @property
+    def tune_trials(self) -> list[Trial]:
+        """The first round of tuning, by ascending learning rate."""
+        return self._tuning.trials if self._tuning is not None and self._owner else []
+
+    def choice(self, criteria: Criteria) -> Choice | None:
+        """The learning rate to repeat at; None until every criterion that decides it is known."""
+        if self._tuning is None:
+            return Choice(self.repeats[0].learning_rate, None, False)
+        return self._tuning.choice(criteria)
+
+    def repeat_trials(self, criteria: Criteria) -> list[Trial] | None:
+        """The repetitions, by their number; None until their learning rate is chosen."""
+        choice = self.choice(criteria)
+        return None if choice is None else self._at(choice.learning_rate)
+
+    def due(self, criteria: Criteria) -> list[Trial]:
+        """Every trial of this cell known to be wanted, done or not; no other cell has any of them."""
+        tuning = self._tuning.due(criteria) if self._tuning is not None and self._owner else []
+        return tuning + (self.repeat_trials(criteria) or [])
+
+    def _at(self, rate: float) -> list[Trial]:
+        if rate not in self._chosen:
+            self._chosen[rate] = [replace(trial, learning_rate=rate) for trial in self.repeats]
+        return self._chosen[rate]
+
+
+class Agenda:
+    """A sweep expanded into cells; `planned` is the number of its trials when all is done.
+
+    `data_digest` identifies the content of the sweep's data set, or maps each data set's name to it
+    where the data set is an axis.
+    """
+
+    def __init__(self, sweep: Sweep, data_digest: Digests = None) -> None:
+        if len(sweep.datasets) > 1 and isinstance(data_digest, str):
+            raise ValueError(f"one digest for several data sets: {', '.join(sweep.datasets)}")
+        self.sweep = sweep
+        self._digests = data_digest
+        self._tunings: dict[str, Tuning] = {}
+        self.cells = self._build()
+        refine = sweep.tuning.refine
+        self.planned = len(self.cells) * sweep.repetitions + sum(
+            len(tuning.trials) + refine for tuning in self._tunings.values()
+        )
+
+    def due(self, criteria: Criteria) -> list[Trial]:
+        """Every trial known to be wanted, done or not, by cell; no trial is there twice."""
+        return [trial for cell in self.cells for trial in cell.due(criteria)]
+
+    def trial(self, trial_id: str, *, learning_rate: float, seed: int, split: Any) -> Trial | None:
+        """The trial of that id, if one of the methods at one of the points has it at this rate and seed."""
+        own = {"learning_rate": learning_rate, "seed": seed, "split": split}
+        bases = [cell.repeats[0] for cell in self.cells]
+        bases += [tuning.trials[0] for tuning in self._tunings.values()]
+        return next((trial for base in bases if (trial := replace(base, **own)).id == trial_id), None)
+
+    def _build(self) -> list[Cell]:
+        cells: list[tuple[int, int, Cell]] = []
+        seen: set[str] = set()
+        # Points that tune for themselves first: they own their tuning. Then back to the sweep's order.
+        points = sorted(enumerate(self.sweep.points), key=lambda numbered: numbered[1].tuned_at is not None)
+        for line, method in enumerate(self.sweep.methods):
+            rates = self.sweep.rates[method]
+            for place, point in points:
+                base = self._trial(method, point, rates[0], "repeat")
+                if base.id not in seen:  # else it differs in an axis that this method does not depend on
+                    seen.add(base.id)
+                    cells.append((line, place, self._cell(base, point, rates)))
+        return [cell for _, _, cell in sorted(cells, key=lambda cell: cell[:2])]
+
+    def _cell(self, base: Trial, point: Point, rates: tuple[float, ...]) -> Cell:
+        tuning, owner = None, False
+        if len(rates) > 1:
+            tuning, owner = self._tuning(base.method, point.tuned_at or point, rates)
+        columns = {"problem": base.problem, "network": base.network, "training": base.training}
+        axes = {
+            field: column_value(getattr(columns[group], field))
+            for group, field in (key.split(".", 1) for key in self.sweep.axes)
+        }
+        repeats = [replace(base, seed=seed) for seed in self.sweep.repetition_seeds]
+        return Cell(base.method, axes, repeats, tuning, owner)
+
+    def _tuning(self, method: Method, point: Point, rates: tuple[float, ...]) -> tuple[Tuning, bool]:
+        """The tuning of `method` at `point`, and whether it is new: then the cell that asks owns it."""
+        base = self._trial(method, point, rates[0], "tune")
+        if base.id in self._tunings:
+            return self._tunings[base.id], False
+        trials = [replace(base, learning_rate=rate) for rate in rates]
+        rules = self.sweep.tuning
+        self._tunings[base.id] = Tuning(trials, rules.refine, rules.lower_is_better)
+        return self._tunings[base.id], True
+
+    def _trial(self, method: Method, point: Point, rate: float, stage: Any) -> Trial:
+        network = point.network
+        if method.rule != "gaussian_features" and network.feature_std is not None:
+            network = network.model_copy(update={"feature_std": None})
+        return Trial(
+            problem=point.problem,
+            network=network,
+            training=point.training,
+            method=method,
+            learning_rate=rate,
+            seed=self.sweep.seed,
+            stage=stage,
+            # What is reported is measured on the test set, whatever the learning rate was chosen on.
+            split=self.sweep.tuning.split if stage == "tune" else "test",
+            data_digest=self._digest(point.dataset),
+        )
+
+    def _digest(self, dataset: str | None) -> str | None:
+        if dataset is None or self._digests is None:
+            return None
+        return self._digests if isinstance(self._digests, str) else self._digests.get(dataset)
+
+
+def between(rates: list[float], best: float, count: int) -> list[float]:
+    """`count` new rates, log-spaced in the gaps between `best` and its neighbours in ascending `rates`.
+
+    Half of them in each gap, the odd one above; all in the one gap there is where `best` is at an edge.
+    """
+    at = rates.index(best)
+    gaps = [(rates[i], rates[i + 1]) for i in (at - 1, at) if 0 <= i < len(rates) - 1]
+    counts = [count] if len(gaps) == 1 else [count // 2, count - count // 2]
+    for digits in (6, 9, 12, 17):  # as short as keeps them apart
+        new = {
+            round_rate(math.exp(math.log(low) + (math.log(high) - math.log(low)) * i / (n + 1)), digits)
+            for (low, high), n in zip(gaps, counts, strict=True)
+            for i in range(1, n + 1)
+        }.difference(rates)
+        if len(new) == count:
+            break
+    return sorted(new)

@@ -1,0 +1,181 @@
+"""A search space, validated and spread out: every method, its learning rates, every point of the axes.
+
+`load_sweep` is the way in. Everything that a user could get wrong is found here, before anything
+starts, and said in a line that names the file, the key, the value and what would be valid.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from dfa_tune.bundled import bundled
+from dfa_tune.config import grid, yaml_file
+from dfa_tune.config.grid import Point
+from dfa_tune.config.method import Method
+from dfa_tune.config.overrides import UNSETTLED, Settings, settings
+from dfa_tune.config.schema import Space, Tuning
+from dfa_tune.config.validation import Source, nearest
+from dfa_tune.errors import UserError
+
+DEFAULT_WINDOW = 10  # the thesis compares learning rates by the last ten epochs
+
+__all__ = [
+    "Point",
+    "Sweep",
+    "Tuning",
+    "load_sweep",
+    "parse_sweep",
+    "repetition_seeds",
+    "space_names",
+    "space_path",
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sweep:
+    """A validated search space: every method at every point of the axes.
+
+    `axes` are the dotted keys that are lists ("problem.k"), `rates` each method's learning rates to
+    compare (one alone is given, not tuned), `text` the YAML as run, options applied.
+    """
+
+    name: str
+    title: str
+    points: tuple[Point, ...]
+    axes: list[str]
+    methods: tuple[Method, ...]
+    rates: Mapping[Method, tuple[float, ...]] = field(hash=False)
+    tuning: Tuning = field(hash=False)
+    repetitions: int
+    seed: int
+    save_weights: bool
+    text: str
+
+    @property
+    def datasets(self) -> tuple[str, ...]:
+        """The data sets that are needed, each once."""
+        points = [p for point in self.points for p in (point, point.tuned_at or point)]
+        return tuple(dict.fromkeys(point.dataset for point in points if point.dataset is not None))
+
+    @property
+    def dataset(self) -> str | None:
+        """The data set, None where data are generated; the first of `datasets` where it is an axis."""
+        return next(iter(self.datasets), None)
+
+    @cached_property
+    def repetition_seeds(self) -> tuple[int, ...]:
+        """The seed of each repetition: the same for every method and point, never the tuning's."""
+        return repetition_seeds(self.seed, self.repetitions)
+
+
+def space_names() -> list[str]:
+    """The search spaces that come with the library."""
+    return sorted(path.stem for path in bundled("search_spaces").glob("*.yaml"))
+
+
+def space_path(name: str) -> Path:
+    """The file of the bundled space `name`; raises UserError where there is none."""
+    if name not in space_names():
+        raise UserError(
+            f"unknown search space {name!r}; valid: {', '.join(space_names())},"
+            f" or the path of a YAML file.{nearest(name, space_names())}"
+        )
+    return bundled("search_spaces") / f"{name}.yaml"
+
+
+def load_sweep(
+    space: str | Path,
+    *,
+    overrides: Sequence[str] = (),
+    methods: Sequence[str] = (),
+    results: str | Path | None = None,
+) -> Sweep:
+    """The sweep of a search space: a bundled one's name, or the path of a YAML file.
+
+    `overrides` are "a.b=value", as with `--set`; `methods` keeps only the methods of these names. The
+    `settings.yaml` of the folder `results`, if there is one, comes before `overrides` where a name is given.
+    Raises UserError where anything about it is not valid.
+    """
+    path = _locate(space)
+    text, where = yaml_file.read(path), str(path)
+    if results is None or path is space or str(path) == str(space):
+        return parse_sweep(text, where, overrides=overrides, methods=methods)
+    settled = settings(results, str(space), space_names())
+    return parse_sweep(text, where, overrides=overrides, methods=methods, settled=settled)
+
+
+def parse_sweep(
+    text: str,
+    where: str,
+    *,
+    overrides: Sequence[str] = (),
+    methods: Sequence[str] = (),
+    settled: Settings = UNSETTLED,
+) -> Sweep:
+    """As `load_sweep`, from the space's YAML; `where` names it in messages."""
+    document = yaml_file.parse(text, where)
+    if not isinstance(document, dict):
+        raise UserError(
+            f"{where}: not a search space; valid: a mapping with the keys {', '.join(Space.model_fields)}"
+        )
+    options = yaml_file.override(document, settled.options, f"{settled.file}:")
+    source = Source(where, options | yaml_file.override(document, overrides))
+    content = source.validate(Space, document)
+    chosen = grid.select(grid.methods(content, source), methods)
+    if methods:
+        document["methods"] = [grid.entry_of(method, tried) for method, tried in chosen.items()]
+    axes, points = grid.points(content, source, chosen)
+    return Sweep(
+        name=content.name,
+        title=content.title or content.name,
+        points=points,
+        axes=axes,
+        methods=tuple(chosen),
+        rates={method: tried.rates.rates() for method, tried in chosen.items()},
+        tuning=content.tuning.model_copy(update={"window": _window(content.tuning.window, points, source)}),
+        repetitions=content.repetitions,
+        seed=content.seed,
+        save_weights=content.save_weights,
+        text=yaml_file.dump(document) if source.options or methods else text,
+    )
+
+
+def _locate(space: str | Path) -> Path:
+    path = Path(space)
+    # A name is never mistaken for a file of that name in the working folder; a path says that it is one.
+    if isinstance(space, Path) or path.suffix.lower() in (".yaml", ".yml") or len(path.parts) > 1:
+        return path
+    return space_path(space)
+
+
+def _window(given: int | None, points: Sequence[Point], source: Source) -> int:
+    """The window in rows. Where points have fewer rows than the default, their mean is of all they have."""
+    rows = [p.rows for point in points for p in (point, point.tuned_at or point)]
+    if given is not None and given > min(rows):
+        raise source.error(
+            ("tuning", "window"),
+            f"larger than a trial's {min(rows)} evaluated epochs; valid: 1 to {min(rows)}, or leave it out",
+            given,
+        )
+    return min(DEFAULT_WINDOW, max(rows)) if given is None else given
+
+
+def repetition_seeds(seed: int, count: int) -> tuple[int, ...]:
+    """`count` different seeds derived from `seed`, none equal to it; more repetitions keep the first ones.
+
+    Each fits into 53 bits, so that readers which know only doubles keep it exact.
+    """
+    seeds: dict[int, None] = {}
+    for repetition in range(1, count + 1):
+        for attempt in itertools.count():
+            digest = hashlib.sha256(f"{seed}/repetition/{repetition}/{attempt}".encode()).digest()
+            derived = int.from_bytes(digest[:8], "big") >> 11
+            if derived != seed and derived not in seeds:
+                seeds[derived] = None
+                break
+    return tuple(seeds)

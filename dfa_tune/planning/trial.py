@@ -1,0 +1,117 @@
+"""The unit of result: one method at one learning rate and one seed on one problem, and its id."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+from dfa_tune.config.method import Method, Split
+from dfa_tune.learning.settings import Network, Training
+from dfa_tune.registry import PROBLEMS
+
+# Raised whenever a change gives a trial other numbers: what was computed before is then computed anew.
+NUMERICS_VERSION = 2
+
+Stage = Literal["tune", "repeat"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """Everything that determines a training run, and what it is for.
+
+    `problem` is the settings object of the problem's kind with its sample counts resolved, `training`
+    has its batch size as a number, `split` says what `test_*` is measured on, `data_digest` identifies
+    the data set's content (None for generated data).
+    """
+
+    problem: Any
+    network: Network
+    training: Training
+    method: Method
+    learning_rate: float
+    seed: int
+    stage: Stage
+    split: Split
+    data_digest: str | None
+
+    @cached_property
+    def id(self) -> str:
+        """16 hex characters: a hash of what determines the numbers, and of nothing else.
+
+        Not of the stage or the space's name, so that sweeps share trials; not of the device, whose
+        results agree within the published tolerance.
+        """
+        content = self.to_json()
+        del content["stage"], content["training"]["device"]
+        content["numerics"] = NUMERICS_VERSION
+        canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
+        return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+
+    def columns(self) -> dict[str, Any]:
+        """The constant columns of this trial's rows, all but `device`, which its worker knows."""
+        training = _scalars(self.training.model_dump(exclude={"device"}))
+        problem = _scalars(self.problem.model_dump(exclude={"kind"}))
+        return {
+            "trial_id": self.id,
+            "stage": self.stage,
+            "method": self.method.name,
+            "rule": self.method.rule,
+            "optimizer": self.method.optimizer,
+            "feedback": self.method.feedback,
+            "learning_rate": self.learning_rate,
+            "seed": self.seed,
+            "split": self.split,
+            "problem": self.problem.kind,
+            "data_digest": self.data_digest,
+            **problem,
+            **_scalars(self.network.model_dump()),
+            **training,
+            "numerics": NUMERICS_VERSION,
+        }
+
+    def to_json(self) -> dict[str, Any]:
+        """The trial as JSON types; `from_json` reads it back."""
+        return {
+            "problem": self.problem.model_dump(mode="json"),
+            "network": self.network.model_dump(mode="json"),
+            "training": self.training.model_dump(mode="json"),
+            "method": {
+                "rule": self.method.rule,
+                "optimizer": self.method.optimizer,
+                "feedback": self.method.feedback,
+            },
+            "learning_rate": self.learning_rate,
+            "seed": self.seed,
+            "stage": self.stage,
+            "split": self.split,
+            "data_digest": self.data_digest,
+        }
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Trial:
+        """The trial that `to_json` wrote; raises pydantic's ValidationError if it is not one."""
+        problem = content["problem"]
+        return cls(
+            problem=PROBLEMS[problem["kind"]].Settings.model_validate(problem),
+            network=Network.model_validate(content["network"]),
+            training=Training.model_validate(content["training"]),
+            method=Method(**content["method"]),
+            learning_rate=content["learning_rate"],
+            seed=content["seed"],
+            stage=content["stage"],
+            split=content["split"],
+            data_digest=content["data_digest"],
+        )
+
+
+def column_value(value: Any) -> Any:
+    """A setting as its column has it: a list as "512,256", everything else as it is."""
+    return ",".join(map(str, value)) if isinstance(value, list | tuple) else value
+
+
+def _scalars(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: column_value(value) for name, value in fields.items()}

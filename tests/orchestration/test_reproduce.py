@@ -1,0 +1,136 @@
+"""A recorded trial is run again from its file alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+from typer.testing import CliRunner
+
+from dfa_tune.cli import app
+from dfa_tune.orchestration.driver.runner import TRAINER
+from dfa_tune.orchestration.packs.pack import Pack
+from dfa_tune.orchestration.worker.pack_run import PackWork
+from dfa_tune.planning.plan import Agenda
+from dfa_tune.planning.sweep import load_sweep
+from dfa_tune.problems.datasets import content_digest
+from dfa_tune.results import Store
+
+SPACE = """
+name: once
+problem: {kind: parity, dataset: digits, k: [1, 2], train_samples: 256, test_samples: 100}
+network: {hidden: 8}
+training: {epochs: 3, batch_size: 64}
+methods: [{rule: dfa, optimizer: sgd, feedback: [uniform, gaussian]}]
+learning_rates: {sgd: [0.1, 0.2]}
+repetitions: 1
+"""
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Path:
+    """The tuning trials of the space, in one file."""
+    space = tmp_path / "once.yaml"
+    space.write_text(SPACE)
+    trials = Agenda(load_sweep(space), content_digest("digits")).due({})
+    config = {
+        "results": str(tmp_path / "results"),
+        "name": "once",
+        "data": None,
+        "threads": 1,
+        "space": SPACE,
+    }
+    config |= {"save_weights": False, "trainer": TRAINER}
+    for k in (1, 2):
+        pack = Pack(tuple(trial for trial in trials if trial.problem.k == k))
+        work = PackWork({**config, "pack": pack.to_json()})
+        work.advance(60.0)
+        work.publish()
+    space.unlink()  # what is needed is in the results
+    return tmp_path / "results"
+
+
+def repeat(trial_id: str, results: Path) -> tuple[int, str, str]:
+    done = CliRunner().invoke(app, ["repeat", trial_id, "--results", str(results)])
+    assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
+    return done.exit_code, done.stdout, done.stderr
+
+
+def rewrite(results: Path, trial_id: str, change) -> None:
+    """Change the file that has the trial, as another tool would."""
+    for path in (results / "once" / "epochs").iterdir():
+        table = pq.read_table(path)
+        if trial_id in table["trial_id"].to_pylist():
+            pq.write_table(change(table), path)
+
+
+def some_trial(results: Path) -> str:
+    return pd.read_parquet(results / "once" / "epochs")["trial_id"].iloc[-1]
+
+
+def test_every_recorded_trial_comes_out_identical(results: Path) -> None:
+    for trial_id in pd.read_parquet(results / "once" / "epochs")["trial_id"].unique():
+        code, out, _ = repeat(trial_id, results)
+        assert code == 0, out
+        assert "identical  all 3 rows, bit for bit" in out
+
+
+def test_also_after_the_files_were_merged(results: Path) -> None:
+    Store(results, "once").compact()
+    assert repeat(some_trial(results), results)[0] == 0
+
+
+def test_the_first_number_that_differs_is_named_and_what_differs_around_it(results: Path) -> None:
+    trial_id = some_trial(results)
+
+    def change(table):
+        frame = table.to_pandas()
+        at = (frame["trial_id"] == trial_id) & (frame["epoch"] >= 2)
+        frame.loc[at, "test_loss"] += 0.25
+        import pyarrow as pa
+
+        metadata = {**table.schema.metadata, b"torch": b"0.0.1"}
+        return pa.Table.from_pandas(frame, schema=table.schema).replace_schema_metadata(metadata)
+
+    rewrite(results, trial_id, change)
+    code, out, _ = repeat(trial_id, results)
+    assert code == 1
+    assert "first at epoch 2, test_loss" in out
+    assert "by at most 0.25" in out
+    assert "torch         0.0.1 then" in out
+
+
+@pytest.mark.parametrize(
+    ("trial_id", "says"),
+    [("0123456789abcdef", "not among the finished trials"), ("../x", "16 hex characters")],
+)
+def test_a_trial_that_is_not_there_is_one_message(results: Path, trial_id: str, says: str) -> None:
+    code, _, err = repeat(trial_id, results)
+    assert (code, says in err) == (2, True)
+
+
+def test_another_version_of_the_numerics_names_the_revision_that_has_it(results: Path) -> None:
+    trial_id = some_trial(results)
+
+    def change(table):
+        at = table.schema.get_field_index("numerics")
+        import pyarrow as pa
+
+        return table.set_column(at, "numerics", pa.array([0] * len(table)))
+
+    rewrite(results, trial_id, change)
+    code, _, err = repeat(trial_id, results)
+    assert code == 2
+    assert "version 0 of the numerics" in err
+    assert "revision" in err
+
+
+def test_a_space_in_the_metadata_that_is_none_is_refused_by_the_files_name(results: Path) -> None:
+    trial_id = some_trial(results)
+    rewrite(results, trial_id, lambda t: t.replace_schema_metadata({b"space": b"name: [../x"}))
+    code, _, err = repeat(trial_id, results)
+    assert code == 2
+    assert "the space in" in err
+    assert ".parquet" in err

@@ -1,0 +1,222 @@
+"""A pack that is interrupted goes on from its checkpoint, and ends with the rows it would have had."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import torch
+
+from dfa_tune.orchestration.driver.runner import TRAINER
+from dfa_tune.orchestration.packs.pack import Pack
+from dfa_tune.orchestration.worker import pack_run
+from dfa_tune.orchestration.worker.checkpoints import Checkpoint, DamagedCheckpointWarning
+from dfa_tune.orchestration.worker.pack_run import PackWork, UnwritableError
+from dfa_tune.planning.plan import Agenda
+from dfa_tune.planning.sweep import load_sweep
+from dfa_tune.problems.datasets import content_digest
+from dfa_tune.results import Store
+
+SPACE = """
+name: tiny
+problem: {kind: parity, dataset: digits, k: 2, train_samples: 1024, test_samples: 200}
+network: {hidden: 16}
+training: {epochs: 4, batch_size: 16, weight_decay: 0.001}
+methods: [{rule: dfa, optimizer: adam}]
+learning_rates: {adam: [0.001, 0.003, 0.01]}
+"""
+
+BATCHES = 64  # an epoch
+
+Make = Callable[..., PackWork]
+
+
+@pytest.fixture(autouse=True)
+def always_due(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A checkpoint after every `advance`."""
+    monkeypatch.setattr(pack_run, "SHORTEST", 0.0)
+    monkeypatch.setattr(pack_run, "LONGEST", 0.0)
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Make:
+    """The pack of all the space's tuning trials, with results under the folder given."""
+    space = tmp_path / "tiny.yaml"
+    space.write_text(SPACE)
+    trials = Agenda(load_sweep(space), content_digest("digits")).due({})
+
+    def _make(results: Path, count: int = 3, **changes: Any) -> PackWork:
+        config = {
+            "pack": Pack(tuple(trials[:count])).to_json(),
+            "results": str(results),
+            "name": "tiny",
+            "data": None,
+            "threads": 1,
+            "owner": "me",
+            "space": SPACE,
+            "save_weights": True,
+            "trainer": TRAINER,
+        }
+        return PackWork(config | changes)
+
+    return _make
+
+
+def finish(pack: PackWork) -> pd.DataFrame:
+    while not pack.finished:
+        pack.advance(10.0)
+    pack.publish()
+    store = Store(pack._config["results"], "tiny")
+    assert store.place.files("tiny/checkpoints") == []
+    return store.read().drop(columns="seconds")
+
+
+@pytest.fixture
+def whole(make: Make, tmp_path: Path) -> pd.DataFrame:
+    return finish(make(tmp_path / "whole"))
+
+
+def interrupted(make: Make, results: Path) -> PackWork:
+    """A pack whose process died in mid-epoch, after several checkpoints."""
+    pack = make(results)
+    while pack.training.epoch < 3 or not pack.training.steps % BATCHES:
+        pack.advance(0.0)  # one batch
+    return pack
+
+
+def checkpoint(results: Path) -> Path:
+    [path] = (results / "tiny" / "checkpoints").iterdir()
+    return path
+
+
+def test_an_interrupted_pack_goes_on_bit_for_bit(make: Make, tmp_path: Path, whole: pd.DataFrame) -> None:
+    results = tmp_path / "results"
+    before = interrupted(make, results)
+    after = make(results)
+    assert (after.training.epoch, after.training.steps) == (before.training.epoch, before.training.steps)
+    assert after.training.steps % BATCHES  # in mid-epoch
+    pd.testing.assert_frame_equal(finish(after), whole, check_exact=True)
+    for weights in (results / "tiny" / "weights").iterdir():
+        assert weights.read_bytes() == (tmp_path / "whole" / "tiny" / "weights" / weights.name).read_bytes()
+
+
+def test_a_pack_begins_when_it_began_first(make: Make, tmp_path: Path) -> None:
+    begun = interrupted(make, tmp_path)._started
+    time.sleep(0.05)
+    assert make(tmp_path)._started == begun
+
+
+def torn(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def foreign(path: Path) -> None:
+    from safetensors.torch import save_file
+
+    save_file({"a": torch.zeros(2)}, path)
+
+
+def flipped(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[-20] ^= 1
+    path.write_bytes(content)
+
+
+def pickled(path: Path) -> None:
+    torch.save({"state": torch.zeros(2)}, path)
+
+
+def huge_header(path: Path) -> None:
+    path.write_bytes((2**63).to_bytes(8, "little") + b"{}")
+
+
+@pytest.mark.parametrize("damage", [torn, empty, foreign, flipped, pickled, huge_header])
+def test_a_damaged_checkpoint_is_set_aside_by_name_and_the_pack_trained_afresh(
+    make: Make, tmp_path: Path, whole: pd.DataFrame, damage: Callable[[Path], None]
+) -> None:
+    interrupted(make, tmp_path / "r")
+    path = checkpoint(tmp_path / "r")
+    damage(path)
+    with pytest.warns(DamagedCheckpointWarning, match=path.name):
+        pack = make(tmp_path / "r")
+    assert (tmp_path / "r" / "tiny" / "damaged" / path.name).is_file()
+    assert pack.training.steps == 0
+    pd.testing.assert_frame_equal(finish(pack), whole, check_exact=True)
+
+
+def test_another_packs_checkpoint_under_this_ones_name_is_set_aside(make: Make, tmp_path: Path) -> None:
+    interrupted(make, tmp_path)
+    path = checkpoint(tmp_path)
+    other = make(tmp_path, count=2)
+    shutil.move(path, path.with_name(f"{other.pack.id}.safetensors"))
+    with pytest.warns(DamagedCheckpointWarning, match="its name"):
+        assert make(tmp_path, count=2).training.steps == 0
+
+
+def test_a_state_that_is_not_of_this_training_is_set_aside(make: Make, tmp_path: Path) -> None:
+    before = interrupted(make, tmp_path)
+    state = before.training.state() | {"parameter.output.weight": torch.zeros(3, 5, 7)}
+    assert "parameter.output.weight" in before.training.state()
+    before._checkpoints.save(before.pack, before._environment(), Checkpoint(state, [], 0.0))
+    with pytest.warns(DamagedCheckpointWarning, match="not the state of this pack"):
+        assert make(tmp_path).training.steps == 0
+
+
+@pytest.mark.filterwarnings("error")
+def test_another_torch_does_not_go_on_with_numbers_that_are_not_its_own(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interrupted(make, tmp_path)
+    monkeypatch.setattr(torch, "__version__", "0.0.0")
+    assert make(tmp_path).training.steps == 0
+    assert checkpoint(tmp_path).is_file()  # the one that wrote it may still come back
+
+
+def test_a_checkpoint_holds_no_code_and_no_settings_of_the_user(make: Make, tmp_path: Path) -> None:
+    from safetensors import safe_open
+
+    interrupted(make, tmp_path)
+    with safe_open(str(checkpoint(tmp_path)), "pt") as file:
+        header = file.metadata()
+    assert set(header) == {"format", "trials", "torch", "device", "seal"}
+    assert len(json.loads(header["trials"])) == 3
+
+
+def test_results_that_cannot_be_written_stop_the_pack(make: Make, tmp_path: Path) -> None:
+    pack = make(tmp_path / "r")
+    (tmp_path / "r").mkdir()
+    (tmp_path / "r" / "tiny").write_text("a file in the way")
+    with pytest.raises(UnwritableError, match="is a file"):
+        pack.advance(0.01)
+
+
+def test_checkpoints_cost_little_time_and_come_at_least_twice_a_minute(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pack_run, "SHORTEST", 5.0)
+    monkeypatch.setattr(pack_run, "LONGEST", 30.0)
+    pack = make(tmp_path)
+    real = pack._checkpoints.save
+
+    def slow(*arguments: Any) -> None:
+        time.sleep(0.2)
+        real(*arguments)
+
+    monkeypatch.setattr(pack._checkpoints, "save", slow)
+    pack.advance(0.01)
+    assert not (tmp_path / "tiny").exists()  # five seconds have not passed
+    pack._save()
+    assert 10.0 <= pack._interval <= 30.0  # 0.2 s are 2% of 10 s
+    monkeypatch.setattr(pack_run, "SHARE", 1e-6)
+    pack._save()
+    assert pack._interval == 30.0

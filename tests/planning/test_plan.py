@@ -1,0 +1,241 @@
+"""The agenda: what is due, given what is known; no trial is trained here."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+
+from dfa_tune.planning.plan import Agenda, between
+from dfa_tune.planning.sweep import load_sweep
+from dfa_tune.planning.trial import Trial
+
+BASE = {
+    "name": "tiny",
+    "problem": {"kind": "parity", "dataset": "digits", "k": 3, "train_samples": 100, "test_samples": 50},
+    "methods": [{"rule": ["bp", "dfa"], "optimizer": "sgd"}],
+    "learning_rates": {"sgd": {"low": 0.001, "high": 1.0, "points": 4}},
+}
+NAN = float("nan")
+
+
+@pytest.fixture
+def plan(tmp_path: Path):
+    def _plan(*overrides: str, digest=None, **changes) -> Agenda:
+        path = tmp_path / "tiny.yaml"
+        path.write_text(yaml.safe_dump(BASE | changes))
+        return Agenda(load_sweep(path, overrides=overrides), digest)
+
+    return _plan
+
+
+def scored(trials: list[Trial], score: Callable[[float], float]) -> dict[str, float]:
+    """Criteria by learning rate."""
+    return {trial.id: score(trial.learning_rate) for trial in trials}
+
+
+def near(best: float) -> Callable[[float], float]:
+    """Highest at the rate `best`."""
+    return lambda rate: -abs(math.log(rate / best))
+
+
+def finished(agenda: Agenda, score: Callable[[float], float]) -> dict[str, float]:
+    """The criteria when everything that ever becomes due is done."""
+    criteria: dict[str, float] = {}
+    while new := [trial for trial in agenda.due(criteria) if trial.id not in criteria]:
+        criteria |= scored(new, score)
+    return criteria
+
+
+def test_at_first_every_learning_rate_is_due_and_no_repetition(plan) -> None:
+    due = plan().due({})
+    assert [(t.method.rule, t.learning_rate) for t in due] == [
+        (rule, rate) for rule in ("bp", "dfa") for rate in (0.001, 0.01, 0.1, 1.0)
+    ]
+    assert {(trial.stage, trial.seed) for trial in due} == {("tune", 0)}
+
+
+def test_a_method_is_repeated_as_soon_as_its_own_rates_are_known(plan) -> None:
+    agenda = plan()
+    bp, dfa = agenda.cells
+    criteria = scored(bp.tune_trials, near(0.1))
+    assert [trial.learning_rate for trial in bp.repeat_trials(criteria)] == [0.1] * 3
+    assert dfa.repeat_trials(criteria) is None
+    assert len(agenda.due(criteria)) == 8 + 3
+
+
+def test_nothing_is_chosen_while_one_rate_is_unknown(plan) -> None:
+    cell = plan().cells[0]
+    assert cell.choice(scored(cell.tune_trials[1:], near(0.1))) is None
+
+
+def test_repetitions_have_the_same_fresh_seeds_for_every_method(plan) -> None:
+    agenda = plan()
+    criteria = finished(agenda, near(0.1))
+    bp, dfa = ([trial.seed for trial in cell.repeat_trials(criteria)] for cell in agenda.cells)
+    assert bp == dfa == list(agenda.sweep.repetition_seeds)
+    assert 0 not in bp
+
+
+def test_a_given_rate_is_repeated_without_tuning(plan) -> None:
+    cell = plan(learning_rates={"sgd": 0.5}).cells[0]
+    assert cell.tune_trials == []
+    assert (cell.choice({}).learning_rate, cell.choice({}).criterion, cell.choice({}).at_edge) == (
+        0.5,
+        None,
+        False,
+    )
+    assert [trial.stage for trial in cell.due({})] == ["repeat"] * 3
+
+
+def test_the_highest_accuracy_wins_and_the_lowest_loss(plan) -> None:
+    for metric, expected in (("test_accuracy", 1.0), ("test_loss", 0.001)):
+        cell = plan(f"tuning.metric={metric}").cells[0]
+        assert cell.choice(scored(cell.tune_trials, lambda rate: rate)).learning_rate == expected
+
+
+def test_a_diverged_rate_never_wins(plan) -> None:
+    cell = plan().cells[0]
+    choice = cell.choice(scored(cell.tune_trials, lambda rate: 0.01 if rate == 0.1 else NAN))
+    assert (choice.learning_rate, choice.criterion) == (0.1, 0.01)
+
+
+def test_where_every_rate_diverged_the_lowest_is_repeated(plan) -> None:
+    choice = (cell := plan().cells[0]).choice(scored(cell.tune_trials, lambda rate: NAN))
+    assert choice.learning_rate == 0.001
+    assert math.isnan(choice.criterion)
+
+
+def test_of_equals_the_lower_rate_wins(plan) -> None:
+    cell = plan().cells[0]
+    assert cell.choice(scored(cell.tune_trials, lambda rate: 0.5)).learning_rate == 0.001
+
+
+@pytest.mark.parametrize(("best", "at_edge"), [(0.001, True), (0.01, False), (1.0, True)])
+def test_a_rate_at_the_end_of_its_range_is_at_the_edge(plan, best: float, at_edge: bool) -> None:
+    cell = plan().cells[0]
+    assert cell.choice(scored(cell.tune_trials, near(best))).at_edge is at_edge
+
+
+def test_refining_tries_rates_between_the_best_ones_neighbours_then_chooses_among_all(plan) -> None:
+    cell = plan("tuning.refine=4").cells[0]
+    criteria = scored(cell.tune_trials, near(0.05))  # best of the first round: 0.1
+    assert cell.choice(criteria) is None
+    refined = [trial for trial in cell.due(criteria) if trial.id not in criteria]
+    assert {(trial.stage, trial.seed) for trial in refined} == {("tune", 0)}
+    # a third and two thirds of the decade below 0.1, and of the one above
+    expected = [10 ** (-2 + 1 / 3), 10 ** (-2 + 2 / 3), 10 ** (-1 + 1 / 3), 10 ** (-1 + 2 / 3)]
+    assert [trial.learning_rate for trial in refined] == pytest.approx(expected, rel=5e-6)
+    choice = cell.choice(criteria | scored(refined, near(0.05)))
+    assert choice.learning_rate == pytest.approx(10 ** (-2 + 2 / 3), rel=5e-6)
+    assert not choice.at_edge
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 5])
+@pytest.mark.parametrize("best", [0.1, 0.2, 0.4])
+def test_refining_gives_as_many_new_rates_as_asked_inside_the_neighbours(best: float, count: int) -> None:
+    new = between([0.1, 0.2, 0.4], best, count)
+    assert len(set(new) - {0.1, 0.2, 0.4}) == count
+    low, high = {0.1: (0.1, 0.2), 0.2: (0.1, 0.4), 0.4: (0.2, 0.4)}[best]
+    assert all(low < rate < high for rate in new)
+
+
+def test_rates_closer_than_six_digits_are_refined_all_the_same() -> None:
+    assert len(set(between([0.1, 0.1000001], 0.1, 3))) == 3
+
+
+def test_each_point_of_an_axis_is_tuned_for_itself(plan) -> None:
+    agenda = plan("problem.k=[1, 3]")
+    assert [(cell.method.rule, cell.axes) for cell in agenda.cells] == [
+        (rule, {"k": k}) for rule in ("bp", "dfa") for k in (1, 3)
+    ]
+    one, three = agenda.cells[:2]
+    criteria = scored(one.tune_trials, near(0.01)) | scored(three.tune_trials, near(0.1))
+    assert [cell.choice(criteria).learning_rate for cell in (one, three)] == [0.01, 0.1]
+
+
+def test_axes_have_their_columns_values(plan) -> None:
+    agenda = plan("network.hidden=[[8], [8, 4]]", "training.batch_size=[10, full]")
+    assert agenda.cells[0].axes == {"hidden": "8", "batch_size": 10}
+    assert agenda.cells[-1].axes == {"hidden": "8,4", "batch_size": 100}
+    trial = agenda.cells[-1].tune_trials[0].columns()
+    assert {name: trial[name] for name in agenda.cells[-1].axes} == agenda.cells[-1].axes
+
+
+def test_a_rate_tuned_at_one_point_is_reused_along_the_axis(plan) -> None:
+    agenda = plan("problem.k=[1, 3]", "tuning.at={problem.k: 3}", "tuning.refine=2")
+    one, three = agenda.cells[:2]
+    assert (one.tune_trials, len(three.tune_trials)) == ([], 4)
+    assert {trial.problem.k for trial in agenda.due({})} == {3}
+    criteria = finished(agenda, near(0.1))
+    assert one.choice(criteria) == three.choice(criteria)
+    assert [(t.problem.k, t.learning_rate) for t in one.due(criteria)] == [(1, 0.1)] * 3
+    assert len(three.due(criteria)) == 4 + 2 + 3
+
+
+def test_a_rate_tuned_off_the_axis_is_tuned_once_and_reused(plan) -> None:
+    agenda = plan("network.activation=[relu, tanh]", "tuning.at={problem.k: 1, network.activation: relu}")
+    first, second = agenda.cells[:2]
+    assert [trial.problem.k for trial in first.tune_trials] == [1] * 4
+    assert second.tune_trials == []
+    criteria = finished(agenda, near(0.1))
+    assert {trial.problem.k for cell in (first, second) for trial in cell.repeat_trials(criteria)} == {3}
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        (),
+        ("problem.k=[1, 3]", "tuning.refine=3"),
+        ("problem.k=[1, 2, 3]", "tuning.refine=2", "tuning.at={problem.k: 2}"),
+        ("tuning.at={problem.k: 1}",),
+        ("problem.k=[3, 3]",),
+        ("training.batch_size=[100, full]",),
+        ("network.feature_std=[0.1, 0.2]", "methods.0.rule=[bp, gaussian_features]"),
+        ("network.feature_std=[0.1, 0.2]", "tuning.at={network.feature_std: 0.2}"),
+        ("tuning.split=validation", "repetitions=5"),
+        ("learning_rates.sgd=0.1",),
+    ],
+)
+def test_what_is_planned_is_what_becomes_due_each_trial_once(plan, options: tuple[str, ...]) -> None:
+    agenda = plan(*options)
+    for score in (near(0.1), near(0.001), lambda rate: NAN):
+        due = agenda.due(finished(agenda, score))
+        assert len({trial.id for trial in due}) == len(due) == agenda.planned
+
+
+def test_a_method_that_an_axis_does_not_concern_has_one_cell(plan) -> None:
+    agenda = plan("network.feature_std=[0.1, 0.2]", "methods.0.rule=[bp, gaussian_features]")
+    assert [(cell.method.rule, cell.axes["feature_std"]) for cell in agenda.cells] == [
+        ("bp", None),
+        ("gaussian_features", 0.1),
+        ("gaussian_features", 0.2),
+    ]
+
+
+def test_a_rate_chosen_on_validation_is_repeated_on_the_test_set(plan) -> None:
+    agenda = plan("tuning.split=validation")
+    due = agenda.due(finished(agenda, near(0.1)))
+    assert {(trial.stage, trial.split) for trial in due} == {("tune", "validation"), ("repeat", "test")}
+
+
+def test_trials_carry_the_content_of_their_data_set(plan) -> None:
+    assert {trial.data_digest for trial in plan(digest="abc").due({})} == {"abc"}
+    both = plan("problem.dataset=[digits, kmnist]", digest={"digits": "abc", "kmnist": "def"})
+    found = {(trial.problem.dataset, trial.data_digest) for trial in both.due({})}
+    assert found == {("digits", "abc"), ("kmnist", "def")}
+    with pytest.raises(ValueError, match="one digest for several data sets"):
+        plan("problem.dataset=[digits, kmnist]", digest="abc")
+
+
+def test_ten_thousand_trials_are_planned_within_two_seconds(plan) -> None:
+    methods = [{"rule": ["bp", "dfa"], "optimizer": "sgd"}]
+    start = time.process_time()
+    agenda = plan("problem.k=" + str(list(range(1, 51))), "repetitions=96", methods=methods)
+    criteria = finished(agenda, near(0.1))
+    assert time.process_time() - start < 2
+    assert len(criteria) == agenda.planned == 10_000

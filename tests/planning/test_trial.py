@@ -1,0 +1,99 @@
+"""Trials: what their ids depend on, their columns, and the way to JSON and back."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from dfa_tune.config.method import Method
+from dfa_tune.learning.settings import Network, Training
+from dfa_tune.planning.trial import Trial
+from dfa_tune.problems.kinds import clusters, parity
+
+TRIAL = Trial(
+    problem=parity.Settings(dataset="digits", k=2).resolved(),
+    network=Network(hidden=(8, 4)),
+    training=Training(epochs=2, batch_size=16, weight_decay=1e-3),
+    method=Method(rule="dfa", optimizer="sgd", feedback="uniform"),
+    learning_rate=0.1,
+    seed=3,
+    stage="tune",
+    split="test",
+    data_digest="0123456789abcdef",
+)
+CLUSTERS = replace(TRIAL, problem=clusters.Settings(clusters=2, labels=(0, 1, 1, 0)), data_digest=None)
+
+
+@pytest.mark.parametrize(
+    ("method", "name"),
+    [
+        (Method(rule="bp", optimizer="sgd", feedback=None), "bp-sgd"),
+        (Method(rule="dfa", optimizer="rmsprop", feedback="uniform"), "dfa-rmsprop"),
+        (
+            Method(rule="dfa", optimizer="sgd", feedback="standard_gaussian"),
+            "dfa-sgd-standard_gaussian",
+        ),
+    ],
+)
+def test_a_method_is_named_by_rule_optimizer_and_unusual_feedback(method: Method, name: str) -> None:
+    assert method.name == name
+
+
+def test_an_id_has_sixteen_hex_characters() -> None:
+    assert len(TRIAL.id) == 16
+    int(TRIAL.id, 16)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"learning_rate": 0.2},
+        {"seed": 4},
+        {"split": "validation"},
+        {"data_digest": "fedcba9876543210"},
+        {"problem": TRIAL.problem.model_copy(update={"k": 3})},
+        {"network": TRIAL.network.model_copy(update={"bias": True})},
+        {"training": TRIAL.training.model_copy(update={"weight_decay": 0.0})},
+        {"training": TRIAL.training.model_copy(update={"evaluate_every": 2})},
+        {"method": replace(TRIAL.method, feedback="gaussian")},
+    ],
+)
+def test_an_id_changes_with_what_determines_the_numbers(change: dict) -> None:
+    assert replace(TRIAL, **change).id != TRIAL.id
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"stage": "repeat"}, {"training": TRIAL.training.model_copy(update={"device": "cuda"})}],
+)
+def test_an_id_depends_on_neither_stage_nor_device(change: dict) -> None:
+    assert replace(TRIAL, **change).id == TRIAL.id
+
+
+def test_an_id_changes_with_the_version_of_the_numerics(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dfa_tune.planning.trial.NUMERICS_VERSION", -1)
+    assert replace(TRIAL).id != TRIAL.id
+
+
+@pytest.mark.parametrize("trial", [TRIAL, CLUSTERS])
+def test_a_trial_comes_back_from_json_as_it_was(trial: Trial) -> None:
+    back = Trial.from_json(json.loads(json.dumps(trial.to_json())))
+    assert back == trial
+    assert back.id == trial.id
+
+
+def test_columns_are_scalars_with_lists_joined() -> None:
+    columns = CLUSTERS.columns()
+    assert columns["hidden"] == "8,4"
+    assert columns["labels"] == "0,1,1,0"
+    assert all(isinstance(value, str | int | float | bool | None) for value in columns.values())
+
+
+def test_columns_name_the_problem_and_leave_out_where_it_runs() -> None:
+    columns = TRIAL.columns()
+    assert (columns["problem"], columns["dataset"], columns["k"]) == ("parity", "digits", 2)
+    assert (columns["trial_id"], columns["method"], columns["batch_size"]) == (TRIAL.id, "dfa-sgd", 16)
+    assert "device" not in columns
+    assert "kind" not in columns
