@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from dfa_tune.analysis import figures, plots, tables
-from dfa_tune.planning.plan import Agenda
+from dfa_tune.planning.plan import Plan
 
 PANELS = {
     "feedback_alignment": "Feedback and weights",
@@ -16,17 +16,17 @@ PANELS = {
 }
 
 
-def figure(rows: pd.DataFrame, agenda: Agenda) -> Figure:
+def figure(rows: pd.DataFrame, plan: Plan) -> Figure:
     """Both alignments by epoch, and the accuracy, which does not follow them."""
-    if tables.axis_names(agenda):  # a list was given with --set
-        return figures.default(rows, agenda)
-    repeats = tables.repeats(agenda, rows)
-    drawing, axes = plots.canvas(len(PANELS), agenda)
+    if tables.axis_names(plan):  # a list was given with --set
+        return figures.default(rows, plan)
+    repeats = tables.repeats(plan, rows)
+    drawing, axes = plots.canvas(len(PANELS), plan)
     for ax, (metric, title) in zip(axes, PANELS.items(), strict=True):
-        plots.by_epoch(ax, repeats, plots.styles(agenda), metric)
+        plots.by_epoch(ax, repeats, plots.styles(plan), metric)
         ax.set_title(title, fontsize=10)
     plots.same_scale(axes[:2])
-    return plots.finish(drawing, agenda, rows)
+    return plots.finish(drawing, plan, rows)
 
 
 if __name__ == "__main__":

@@ -8,23 +8,23 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from dfa_tune.analysis import clusters, figures, plots, tables
-from dfa_tune.planning.plan import Agenda
+from dfa_tune.planning.plan import Plan
 
 
-def figure(rows: pd.DataFrame, agenda: Agenda) -> Figure:
+def figure(rows: pd.DataFrame, plan: Plan) -> Figure:
     """The data, the test error with SGD against n and d, and beside them RMSProp's errors against d."""
-    if set(tables.axis_names(agenda)) - {"n", "d"}:  # more lists were given with --set
-        return figures.default(rows, agenda)
-    look, ended = plots.styles(agenda), clusters.ends(agenda, rows)
+    if set(tables.axis_names(plan)) - {"n", "d"}:  # more lists were given with --set
+        return figures.default(rows, plan)
+    look, ended = plots.styles(plan), clusters.ends(plan, rows)
     sgd = ended[ended["method"].str.endswith("-sgd")]
-    drawing, (data, by_n, by_d, extension) = plots.canvas(4, agenda)
-    trial = agenda.cells[0].due({})[-1]
+    drawing, (data, by_n, by_d, extension) = plots.canvas(4, plan)
+    trial = plan.cells[0].due({})[-1]
     clusters.scatter(data, trial.problem, trial.seed)
     clusters.error_along(by_n, sgd, "n", look)
     clusters.error_along(by_d, sgd, "d", look)
     rmsprop(extension, ended[ended["method"].str.endswith("-rmsprop")], look)
     plots.same_scale([by_n, by_d, extension])
-    return plots.finish(drawing, agenda, rows)
+    return plots.finish(drawing, plan, rows)
 
 
 def rmsprop(ax: Axes, ended: pd.DataFrame, look: plots.Styles) -> None:

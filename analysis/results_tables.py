@@ -64,12 +64,12 @@ def claims(results: Path, spaces: tuple[str, ...]) -> str:
 
 def accuracies(results: Path, space: str) -> str:
     """Each method's rate (* at the edge of its range) and final test accuracy."""
-    agenda, rows = load(space, results)
-    axes = ["problem.n" if name == "n" else name for name in tables.axis_names(agenda)]
+    plan, rows = load(space, results)
+    axes = ["problem.n" if name == "n" else name for name in tables.axis_names(plan)]
     edges = {
-        tuple(row[k] for k in ("method", *axes)): row["at_edge"] for row in tables.best_table(agenda, rows)
+        tuple(row[k] for k in ("method", *axes)): row["at_edge"] for row in tables.best_table(plan, rows)
     }
-    found = tables.summary_table(agenda, rows)
+    found = tables.summary_table(plan, rows)
     if not found:
         return NOT_RUN
     lines = []

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 from torch.utils.data import DataLoader, TensorDataset
 
-from dfa_tune.problems.epoch_sample import Draw, Problem
+from dfa_tune.problems.epoch_sample import EpochSample, Problem
 
 TEST_CHUNK = 1024
 
@@ -57,7 +57,7 @@ class Plain:
         self.optimizer = torch.optim.SGD(self.model.parameters(), lr=rate, weight_decay=weight_decay)
         self.epoch = 0
 
-    def tensors(self, draw: Draw) -> tuple[Tensor, Tensor]:
+    def tensors(self, draw: EpochSample) -> tuple[Tensor, Tensor]:
         """All tuples of an epoch at once, normalised, and their labels."""
         x = torch.from_numpy(draw.gather().astype(np.float32))
         x = (x - self.problem.mean) / self.problem.std

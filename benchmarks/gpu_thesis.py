@@ -11,7 +11,7 @@ from benchmarks.options import Options
 from dfa_tune.orchestration.packs.memory import gpu_memory
 from dfa_tune.orchestration.packs.pack import Pack, make_packs, together
 from dfa_tune.orchestration.worker.pack_run import start_training
-from dfa_tune.planning.plan import Agenda
+from dfa_tune.planning.plan import Plan
 from dfa_tune.planning.sweep import load_sweep, space_names
 from dfa_tune.planning.trial import Trial
 
@@ -58,7 +58,7 @@ def _packs(device: str) -> list[Pack]:
     packs: list[Pack] = []
     for name in space_names():
         if name.startswith("fig_"):
-            cells = Agenda(load_sweep(name)).cells
+            cells = Plan(load_sweep(name)).cells
             stages = [[trial for cell in cells for trial in cell.tune_trials]]
             stages += [cell.repeats for cell in cells]  # at a rate that is not known yet, and as fast
             for trials in stages:

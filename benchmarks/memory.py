@@ -90,11 +90,11 @@ def worker(space: str, folder: str) -> dict[str, float]:
     from dfa_tune.orchestration.packs.memory import pack_bytes
     from dfa_tune.orchestration.packs.pack import Pack
     from dfa_tune.orchestration.worker.pack_run import start_training
-    from dfa_tune.planning.plan import Agenda
+    from dfa_tune.planning.plan import Plan
     from dfa_tune.planning.sweep import load_sweep
     from dfa_tune.problems.datasets import raw_files
 
-    pack = Pack(tuple(Agenda(load_sweep(space)).due({})))
+    pack = Pack(tuple(Plan(load_sweep(space)).due({})))
     assert ray.tune
     assert torch  # imported before anything is counted
     baseline, peak = _anonymous(), _Peak()

@@ -64,22 +64,22 @@ def end_to_end(space: str, results: str) -> dict[str, float]:
     """In this process: what each part takes."""
     from dfa_tune.orchestration.driver.runner import run_sweep
     from dfa_tune.orchestration.packs.pack import make_packs
-    from dfa_tune.planning.plan import Agenda
-    from dfa_tune.planning.state import Ledger
+    from dfa_tune.planning.plan import Plan
+    from dfa_tune.planning.state import SweepState
     from dfa_tune.planning.sweep import load_sweep
     from dfa_tune.results.store import Store
 
     found: dict[str, float] = {}
     begin = time.perf_counter()
     sweep = load_sweep(space)
-    agenda = Agenda(sweep)
+    plan = Plan(sweep)
     store = Store(results, sweep.name)
-    ledger = Ledger(agenda, store, store.read())
-    every = agenda.due({trial.id: 0.5 for trial in ledger.ready()})  # as if all rates were chosen
+    state = SweepState(plan, store, store.read())
+    every = plan.due({trial.id: 0.5 for trial in state.ready()})  # as if all rates were chosen
     packs = make_packs(every, "auto", 2)
     found["planning"] = time.perf_counter() - begin
-    assert sum(len(pack.trials) for pack in packs) == agenda.planned
-    del agenda, ledger, every, packs
+    assert sum(len(pack.trials) for pack in packs) == plan.planned
+    del plan, state, every, packs
 
     memory = _Memory()
     begin = time.perf_counter()

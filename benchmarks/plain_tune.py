@@ -16,7 +16,7 @@ from ray import tune
 
 from dfa_tune.orchestration.packs.pack import Pack
 from dfa_tune.orchestration.worker.pack_run import start_training
-from dfa_tune.planning.plan import Agenda
+from dfa_tune.planning.plan import Plan
 from dfa_tune.planning.sweep import load_sweep
 from dfa_tune.planning.trial import Trial
 
@@ -58,10 +58,10 @@ def fit(trials: list[Trial], folder: str, name: str) -> dict[str, float]:
 def main() -> None:
     """Tune, then repeat."""
     space, folder = sys.argv[1:]
-    agenda = Agenda(load_sweep(space), "0" * 16)
+    plan = Plan(load_sweep(space), "0" * 16)
     ray.init(address="local", include_dashboard=False, log_to_driver=False)
-    scores = fit([trial for cell in agenda.cells for trial in cell.tune_trials], folder, "tune")
-    repeats = [trial for cell in agenda.cells for trial in cell.repeat_trials(scores) or []]
+    scores = fit([trial for cell in plan.cells for trial in cell.tune_trials], folder, "tune")
+    repeats = [trial for cell in plan.cells for trial in cell.repeat_trials(scores) or []]
     fit(repeats, folder, "repeat")
     print(len(scores) + len(repeats))
 

@@ -24,7 +24,7 @@ from benchmarks.fake_training import FakeTraining, write_space
 from dfa_tune.orchestration.driver.runner import Resources, run_sweep
 from dfa_tune.orchestration.packs.pack import Pack
 from dfa_tune.orchestration.packs.placement import LONGEST_STEP, STEP_SECONDS, Slots
-from dfa_tune.planning.state import Ledger
+from dfa_tune.planning.state import SweepState
 from dfa_tune.planning.sweep import load_sweep
 from dfa_tune.planning.sweep_results import load
 from dfa_tune.results.leases import Leases
@@ -54,10 +54,10 @@ def own_share(folder: Path, trials: int, workers: int) -> dict[str, float]:
     begin = time.perf_counter()
     sweep = load_sweep(write_space(folder, trials, epochs=1))
     store = Store(folder / "results", sweep.name)
-    agenda, rows = load(sweep, store.location)
-    ledger = Ledger(agenda, store, rows)
+    plan, rows = load(sweep, store.location)
+    state = SweepState(plan, store, rows)
     leases = Leases(store)
-    searcher = TuneThenRepeat(ledger, leases, {}, size=1, slots=[Slots(request={"CPU": 1.0}, count=workers)])
+    searcher = TuneThenRepeat(state, leases, {}, size=1, slots=[Slots(request={"CPU": 1.0}, count=workers)])
     flying: deque[tuple[str, Pack]] = deque()
     planning = time.perf_counter() - begin
     spent, packs = 0.0, 0
@@ -77,7 +77,7 @@ def own_share(folder: Path, trials: int, workers: int) -> dict[str, float]:
         begin = time.perf_counter()
         searcher.on_trial_complete(trial_id=name, result={"progress": 1.0, "pack_seconds": 0.0})
         spent += time.perf_counter() - begin
-    assert ledger.count().remaining == 0
+    assert state.count().remaining == 0
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return {"trials": trials, "planning": planning, "driving": spent, "packs": packs, "memory": peak}
 

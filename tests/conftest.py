@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import pandas as pd
 import pytest
+
+from dfa_tune.planning.plan import Plan
+from dfa_tune.planning.sweep import load_sweep
+from dfa_tune.planning.sweep_results import scores
+from dfa_tune.planning.trial import Trial
+from dfa_tune.results import schema
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -26,3 +35,80 @@ def mnist_folder() -> Path:
         if (Path(folder) / "MNIST" / "raw" / "train-images-idx3-ubyte").is_file():
             return Path(folder)
     pytest.skip("the real MNIST is not on this machine; name its folder with DFA_TUNE_DATA")
+
+
+# -- plans and rows to analyse, without training anything
+
+SPACE = """
+name: tiny
+title: BP and DFA on a space for tests
+problem: {kind: parity, dataset: digits, k: 3, train_samples: 100, test_samples: 50}
+training: {epochs: 4, batch_size: 50, weight_decay: 1.0e-3}
+methods:
+  - {rule: [bp, dfa], optimizer: sgd}
+learning_rates: {sgd: [0.01, 0.1, 1.0]}
+tuning: {window: 2}
+repetitions: 3
+"""
+
+Accuracy = Callable[[Trial, int], float | None]
+
+
+@pytest.fixture
+def space(tmp_path: Path) -> Path:
+    """The file of the space SPACE."""
+    path = tmp_path / "tiny.yaml"
+    path.write_text(SPACE)
+    return path
+
+
+@pytest.fixture
+def plan(space: Path) -> Callable[..., Plan]:
+    """plan("problem.k=[1, 3]"): the plan of SPACE with these overrides."""
+    return lambda *overrides: Plan(load_sweep(space, overrides=list(overrides)))
+
+
+def _learning(trial: Trial, epoch: int) -> float:
+    peak = {0.01: 0.6, 0.1: 0.7, 1.0: 0.5}.get(trial.learning_rate, 0.65)
+    jitter = (trial.seed % 7) / 100 if trial.stage == "repeat" else 0.0
+    return peak + (0.1 if trial.method.rule == "bp" else 0.0) + 0.01 * epoch + jitter
+
+
+def _records(trial: Trial, accuracy: Accuracy) -> list[dict[str, Any]]:
+    epochs = range(1, trial.training.epochs + 1)
+    values = [accuracy(trial, epoch) for epoch in epochs]
+    return [
+        {
+            **trial.columns(),
+            "device": "cpu",
+            "epoch": epoch,
+            "train_loss": None if value is None else 1 - value,
+            "test_accuracy": value,
+            "diverged": None in values,
+            "seconds": 0.1,
+        }
+        for epoch, value in zip(epochs, values, strict=True)
+    ]
+
+
+def _trained(plan: Plan, accuracy: Accuracy = _learning, rounds: int = 5) -> pd.DataFrame:
+    rows = schema.SCHEMA.empty_table().to_pandas()
+    for _ in range(rounds):
+        due = plan.due(scores(plan, rows))
+        rows = schema.table([row for trial in due for row in _records(trial, accuracy)], {}).to_pandas()
+    return rows
+
+
+@pytest.fixture
+def learning() -> Accuracy:
+    """The accuracy of a trial at an epoch: best at the rate 0.1, BP 0.1 above DFA, seeds a little apart."""
+    return _learning
+
+
+@pytest.fixture
+def trained() -> Callable[..., pd.DataFrame]:
+    """trained(plan, accuracy, rounds): the rows of a sweep run to its end; rounds=1: its tuning alone.
+
+    Where `accuracy` is None, the trial diverged.
+    """
+    return _trained

@@ -16,7 +16,7 @@ import yaml
 
 from dfa_tune import registry
 from dfa_tune.learning.training import Member, PackTraining
-from dfa_tune.planning.plan import Agenda
+from dfa_tune.planning.plan import Plan
 from dfa_tune.planning.sweep import load_sweep
 from dfa_tune.planning.trial import Trial
 from dfa_tune.registry import PROBLEMS
@@ -63,7 +63,7 @@ def started(tmp_path: Path, **changes: Any) -> tuple[Trial, PackTraining]:
     } | changes
     file = tmp_path / "tiny.yaml"
     file.write_text(yaml.safe_dump(space))
-    trial = Agenda(load_sweep(file), None).due({})[0]
+    trial = Plan(load_sweep(file), None).due({})[0]
     assert Trial.from_json(trial.to_json()) == trial  # as it travels to a worker
     problem = PROBLEMS[trial.problem.kind](trial.problem, None, trial.split)
     member = Member(trial.learning_rate, trial.seed, trial.method.feedback)

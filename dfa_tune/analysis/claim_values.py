@@ -11,7 +11,7 @@ import pandas as pd
 
 from dfa_tune.analysis import tables
 from dfa_tune.config.claims import Term
-from dfa_tune.planning.plan import Agenda
+from dfa_tune.planning.plan import Plan
 
 Values = pd.Series  # one number a repetition, indexed by its seed
 
@@ -20,14 +20,14 @@ Values = pd.Series  # one number a repetition, indexed by its seed
 class Results:
     """What is known of one space: its plan, its rows, and what its figure keeps beside them."""
 
-    agenda: Agenda
+    plan: Plan
     rows: pd.DataFrame
     extra: pd.DataFrame | None = None
 
     @cached_property
     def repeats(self) -> pd.DataFrame:
         """The rows of the repetitions by trial and epoch, accuracies going on where a trial diverged."""
-        found = tables.repeats(self.agenda, self.rows).sort_values(["cell", "trial_id", "epoch"])
+        found = tables.repeats(self.plan, self.rows).sort_values(["cell", "trial_id", "epoch"])
         accuracies = ["train_accuracy", "test_accuracy"]
         if not found.empty:
             found[accuracies] = found.groupby(["cell", "trial_id"])[accuracies].ffill()
@@ -64,7 +64,7 @@ def _mean(rows: pd.Series, term: Term) -> float:
 
 def _slopes(means: pd.Series, results: Results, axis: str) -> Values:
     """Each seed's least-squares slope along `axis`, where it has every point: by log2 n, or by d."""
-    expected = {getattr(point.problem, axis) for point in results.agenda.sweep.points}
+    expected = {getattr(point.problem, axis) for point in results.plan.sweep.points}
     slopes = {}
     for seed, part in means.groupby(level=0):
         places = part.index.get_level_values(1).to_numpy(dtype=np.float64)

@@ -18,35 +18,33 @@ import pandas as pd
 
 from dfa_tune.analysis import tables
 from dfa_tune.bundled import bundled
-from dfa_tune.planning.plan import Agenda
+from dfa_tune.planning.plan import Plan
 from dfa_tune.results.store import Store
 
-# (agenda, rows, store, data) -> the table, None where what it takes is not here (yet)
-Make = Callable[[Agenda, pd.DataFrame, Store, str | Path | None], pd.DataFrame | None]
+# (plan, rows, store, data) -> the table, None where what it takes is not here (yet)
+Make = Callable[[Plan, pd.DataFrame, Store, str | Path | None], pd.DataFrame | None]
 
 
-def kept(agenda: Agenda, rows: pd.DataFrame, store: Store) -> pd.DataFrame | None:
+def kept(plan: Plan, rows: pd.DataFrame, store: Store) -> pd.DataFrame | None:
     """The table that was kept for the repetitions in `rows`; None where there is none."""
     try:
-        content = store.place.read(f"{store.name}/{_file(agenda, rows)}")
+        content = store.place.read(f"{store.name}/{_file(plan, rows)}")
     except FileNotFoundError:
         return None
     return pd.read_parquet(io.BytesIO(content))
 
 
-def made(
-    agenda: Agenda, rows: pd.DataFrame, store: Store, data: str | Path | None = None
-) -> pd.DataFrame | None:
+def made(plan: Plan, rows: pd.DataFrame, store: Store, data: str | Path | None = None) -> pd.DataFrame | None:
     """As `kept`; where nothing is kept yet, the function `extra` of the figure's script makes it."""
-    make = cast(Make | None, script(agenda.sweep.name).get("extra"))
+    make = cast(Make | None, script(plan.sweep.name).get("extra"))
     if make is None:
         return None
-    found = kept(agenda, rows, store)
-    if found is None and (found := make(agenda, rows, store, data)) is not None:
+    found = kept(plan, rows, store)
+    if found is None and (found := make(plan, rows, store, data)) is not None:
         content = io.BytesIO()
         found.to_parquet(content, index=False)
-        store.put(content.getvalue(), *_file(agenda, rows).split("/"))
-        found = kept(agenda, rows, store)  # as every later reader has it: a list comes back as an array
+        store.put(content.getvalue(), *_file(plan, rows).split("/"))
+        found = kept(plan, rows, store)  # as every later reader has it: a list comes back as an array
     return found
 
 
@@ -71,6 +69,6 @@ def _path(name: str) -> Path:
     return bundled("analysis") / f"{name.partition('-')[0]}.py"
 
 
-def _file(agenda: Agenda, rows: pd.DataFrame) -> str:
-    repeated = tables.repeats(agenda, rows)["trial_id"].unique().tolist()
+def _file(plan: Plan, rows: pd.DataFrame) -> str:
+    repeated = tables.repeats(plan, rows)["trial_id"].unique().tolist()
     return f"extras/{hashlib.sha256(' '.join(sorted(repeated)).encode()).hexdigest()[:16]}.parquet"

@@ -10,34 +10,34 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from dfa_tune.analysis import plots
-from dfa_tune.planning.plan import Agenda, Cell
+from dfa_tune.planning.plan import Cell, Plan
 from dfa_tune.planning.sweep_results import scores
 
 PANELS = 12  # more methods and points of the axes than this are left out, and the caption says so
 
 
-def figure(rows: pd.DataFrame, agenda: Agenda) -> Figure | None:
+def figure(rows: pd.DataFrame, plan: Plan) -> Figure | None:
     """A panel for each method and point of the axes that tuned its rate; None where nothing was tuned."""
-    tuned = [cell for cell in agenda.cells if cell.tune_trials]
+    tuned = [cell for cell in plan.cells if cell.tune_trials]
     if not tuned:
         return None
-    drawing, axes = plots.canvas(min(len(tuned), PANELS), agenda, heading="Learning rates tried: ")
+    drawing, axes = plots.canvas(min(len(tuned), PANELS), plan, heading="Learning rates tried: ")
     for ax, cell in zip(axes, tuned, strict=False):
-        panel(ax, agenda, rows, cell)
+        panel(ax, plan, rows, cell)
     plots.same_scale(axes)
     left_out = len(tuned) - len(axes)
     note = (
         "One seed for all rates; the thick line is the rate chosen by the mean of the last"
-        f" {agenda.sweep.tuning.window} rows, * says that it is at the edge of its range, a cross that a"
+        f" {plan.sweep.tuning.window} rows, * says that it is at the edge of its range, a cross that a"
         f" trial diverged.{f' {left_out} more panels are left out.' if left_out else ''}"
     )
-    drawing.set_label(f"{agenda.sweep.name}-rates")
-    return plots.caption_below(drawing, f"{note} {plots.about_data(agenda, rows)}")
+    drawing.set_label(f"{plan.sweep.name}-rates")
+    return plots.caption_below(drawing, f"{note} {plots.about_data(plan, rows)}")
 
 
-def panel(ax: Axes, agenda: Agenda, rows: pd.DataFrame, cell: Cell) -> None:
+def panel(ax: Axes, plan: Plan, rows: pd.DataFrame, cell: Cell) -> None:
     """The metric by epoch of each rate that `cell` tried: dark is low, the chosen one is thick."""
-    known, metric = scores(agenda, rows), agenda.sweep.tuning.metric
+    known, metric = scores(plan, rows), plan.sweep.tuning.metric
     choice = cell.choice(known)
     tried = sorted(
         (t for t in cell.due(known) if t.stage == "tune" and t.id in known), key=lambda t: t.learning_rate

@@ -97,16 +97,16 @@ def report(
 
 def section(sweep: Sweep, found: Results, store: Store) -> Section:
     """One space: its figures, its tables and where its files come from."""
-    agenda, rows = found.agenda, found.rows
-    key = figures.key(agenda, rows, found.extra)
+    plan, rows = found.plan, found.rows
+    key = figures.key(plan, rows, found.extra)
     made = [
-        table("Final test accuracy", tables.summary_table(agenda, rows)),
-        table("Learning rates", tables.best_table(agenda, rows)),
+        table("Final test accuracy", tables.summary_table(plan, rows)),
+        table("Learning rates", tables.best_table(plan, rows)),
     ]
     return Section(
         sweep,
-        image(store, sweep.name, key, lambda: figures.draw(sweep, agenda, rows, found.extra)),
-        image(store, f"{sweep.name}-rates", key, lambda: rates.figure(rows, agenda)),
+        image(store, sweep.name, key, lambda: figures.draw(sweep, plan, rows, found.extra)),
+        image(store, f"{sweep.name}-rates", key, lambda: rates.figure(rows, plan)),
         [one for one in made if one.rows],
         origins(store),
     )

@@ -109,8 +109,8 @@ def shown(value: float | None) -> str:
 
 def gather(sweep: Sweep, results: str | Path, data: str | Path | None = None) -> Results:
     """What there is of one space under `results`."""
-    agenda, rows = load(sweep, results, data=data)
-    return Results(agenda, rows, extras.kept(agenda, rows, Store(results, sweep.name)))
+    plan, rows = load(sweep, results, data=data)
+    return Results(plan, rows, extras.kept(plan, rows, Store(results, sweep.name)))
 
 
 def judge(claims: Sequence[AnyClaim], known: Mapping[str, Results]) -> list[Judged]:
@@ -209,10 +209,10 @@ def _spread(claim: Spread, known: Mapping[str, Results]) -> Judged:
 
 def _rates(claim: RatesRatio, known: Mapping[str, Results]) -> Judged:
     """Of one tuning each, so that there is nothing to test."""
-    agenda, rows = known[claim.space].agenda, known[claim.space].rows
-    criteria = scores(agenda, rows)
-    cells = [cell for cell in agenda.cells if cell.method.name in claim.methods]
-    choices = {cell.method.name: cell.choice(criteria) for cell in cells}
+    plan, rows = known[claim.space].plan, known[claim.space].rows
+    known_scores = scores(plan, rows)
+    cells = [cell for cell in plan.cells if cell.method.name in claim.methods]
+    choices = {cell.method.name: cell.choice(known_scores) for cell in cells}
     rates = {name: choice.learning_rate for name, choice in choices.items() if choice is not None}
     if set(rates) != set(claim.methods):
         return Judged(claim=claim)

@@ -64,10 +64,10 @@ def plot(
     from dfa_tune.results.store import Store
 
     sweep = sweep_of(space, set_, method, results)
-    agenda, rows = load(sweep, results, data=data)
+    plan, rows = load(sweep, results, data=data)
     if rows.empty:
         raise UserError(f"{sweep.name}: no results in {results} yet; run: dfa-tune run {space}")
-    for path in write(agenda, rows, Store(results, sweep.name), data):
+    for path in write(plan, rows, Store(results, sweep.name), data):
         typer.echo(path)
 
 

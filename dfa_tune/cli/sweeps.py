@@ -59,16 +59,16 @@ def plan(
     from dfa_tune.orchestration.packs.pack import make_packs
     from dfa_tune.orchestration.packs.time_estimate import estimate
     from dfa_tune.orchestration.progress_text import clock
-    from dfa_tune.planning.state import Ledger
+    from dfa_tune.planning.state import SweepState
     from dfa_tune.planning.sweep_results import load
     from dfa_tune.results.store import Store
 
     size = pack_size(pack)
     sweep = sweep_of(space, set_, method, results)
-    agenda, rows = load(sweep, results, data=data)
-    ledger = Ledger(agenda, Store(results, sweep.name), rows)
-    elsewhere = ledger.foresee()
-    count, ready = ledger.count(), ledger.ready()
+    plan, rows = load(sweep, results, data=data)
+    state = SweepState(plan, Store(results, sweep.name), rows)
+    elsewhere = state.foresee()
+    count, ready = state.count(), state.ready()
     slots = gpus or nodes * max(1, available_cpus() // cpus_per_pack)
     unseen = count.remaining - len(ready)
     guess = estimate(ready, unseen, rows, device="cuda" if gpus else "cpu")
@@ -159,7 +159,7 @@ def status(
     method: Methods = None,
 ) -> None:
     """Done, running, failed, remaining; from another terminal too."""
-    from dfa_tune.planning.state import Ledger
+    from dfa_tune.planning.state import SweepState
     from dfa_tune.planning.sweep_results import load
     from dfa_tune.results.failures import failures
     from dfa_tune.results.leases import Leases
@@ -167,10 +167,10 @@ def status(
 
     sweep = sweep_of(space, set_, method, results)
     store = Store(results, sweep.name)
-    agenda, rows = load(sweep, results, data=data)
-    ledger = Ledger(agenda, store, rows)
-    count = ledger.count()
-    left = {trial.id: trial for trial in ledger.ready()}
+    plan, rows = load(sweep, results, data=data)
+    state = SweepState(plan, store, rows)
+    count = state.count()
+    left = {trial.id: trial for trial in state.ready()}
     running = left.keys() & {t for lease in Leases(store).active().values() for t in lease.trial_ids}
     failed = {trial: cause for trial, cause in failures(store).items() if trial in left.keys() - running}
     typer.echo(
@@ -194,15 +194,15 @@ def _show_results(sweep: Sweep, results: str, data: Path | None, *, redraw: bool
     from dfa_tune.planning.sweep_results import load
     from dfa_tune.results.store import Store
 
-    agenda, rows = load(sweep, results, data=data)
-    print_table(sweep.title or sweep.name, summary_table(agenda, rows))
+    plan, rows = load(sweep, results, data=data)
+    print_table(sweep.title or sweep.name, summary_table(plan, rows))
     store = Store(results, sweep.name)
     names = [f"{sweep.name}.{suffix}" for suffix in ("png", "svg")]
     figures = [store.path("figures", name) for name in names]
     if redraw or not set(names) <= set(store.place.files(f"{sweep.name}/figures")):
         from dfa_tune.analysis.figures import write
 
-        figures = write(agenda, rows, store, data)[:2]  # the rates that were tried come after
+        figures = write(plan, rows, store, data)[:2]  # the rates that were tried come after
     for path in figures:
         typer.echo(f"figure   {path}")
     typer.echo(f"results  {store.path('epochs')}")

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from dfa_tune.config.method import Method
-from dfa_tune.config.schema import Entry, Rates, Space, parse_rates
+from dfa_tune.config.schema import MethodEntry, Rates, Space, parse_rates
 from dfa_tune.config.validation import Source, nearest, shown, takes_list, unknown_key
 from dfa_tune.errors import UserError
 from dfa_tune.learning.settings import Network, Training
@@ -47,28 +47,28 @@ class Point:
 
 
 @dataclass(frozen=True)
-class Tried:
+class MethodRates:
     """A method's learning rates; `own` is what its entry says of them, None: they are the optimizer's."""
 
     rates: Rates
     own: Any = None
 
 
-def methods(space: Space, source: Source) -> dict[Method, Tried]:
+def methods(space: Space, source: Source) -> dict[Method, MethodRates]:
     """The methods in their order, each once."""
     known = {
         optimizer: parse_rates(value, ("learning_rates", optimizer), source)
         for optimizer, value in space.learning_rates.items()
         if _known(OPTIMIZERS, optimizer, ("learning_rates", optimizer), source)
     }
-    found: dict[Method, Tried | None] = {}
+    found: dict[Method, MethodRates | None] = {}
     for index, content in enumerate(space.methods):
         path = ("methods", index)
-        entry = source.validate(Entry, content, path)
+        entry = source.validate(MethodEntry, content, path)
         own = (
             None
             if entry.learning_rate is None
-            else Tried(
+            else MethodRates(
                 parse_rates(entry.learning_rate, (*path, "learning_rate"), source), entry.learning_rate
             )
         )
@@ -81,10 +81,10 @@ def methods(space: Space, source: Source) -> dict[Method, Tried]:
                     own.own,
                 )
             found[method] = before or own
-    return {method: own or Tried(_shared(method, known, source)) for method, own in found.items()}
+    return {method: own or MethodRates(_shared(method, known, source)) for method, own in found.items()}
 
 
-def _product(entry: Entry, path: tuple[str | int, ...], source: Source) -> Iterable[Method]:
+def _product(entry: MethodEntry, path: tuple[str | int, ...], source: Source) -> Iterable[Method]:
     for registry, key in ((RULES, "rule"), (OPTIMIZERS, "optimizer"), (FEEDBACK, "feedback")):
         for name in dict.fromkeys(getattr(entry, key)):
             _known(registry, name, (*path, key), source)
@@ -111,7 +111,7 @@ def _shared(method: Method, known: Mapping[str, Rates], source: Source) -> Rates
     return known[method.optimizer]
 
 
-def select(found: Mapping[Method, Tried], names: Sequence[str]) -> dict[Method, Tried]:
+def select(found: Mapping[Method, MethodRates], names: Sequence[str]) -> dict[Method, MethodRates]:
     """The methods of these names, all if none is given; raises UserError where one is not in the space."""
     valid = [method.name for method in found]
     for name in names:
@@ -122,7 +122,7 @@ def select(found: Mapping[Method, Tried], names: Sequence[str]) -> dict[Method, 
     return {method: tried for method, tried in found.items() if not names or method.name in names}
 
 
-def entry_of(method: Method, tried: Tried) -> dict[str, Any]:
+def entry_of(method: Method, tried: MethodRates) -> dict[str, Any]:
     """The entry of `methods` that stands for this method alone."""
     entry = {"rule": method.rule, "optimizer": method.optimizer, "feedback": method.feedback}
     entry["learning_rate"] = tried.own
@@ -130,7 +130,7 @@ def entry_of(method: Method, tried: Tried) -> dict[str, Any]:
 
 
 def points(
-    space: Space, source: Source, chosen: Mapping[Method, Tried]
+    space: Space, source: Source, chosen: Mapping[Method, MethodRates]
 ) -> tuple[list[str], tuple[Point, ...]]:
     """The axes' dotted keys, and every combination of their values for which trials are needed.
 
@@ -208,7 +208,7 @@ def _count(
     space: Space,
     axes: Mapping[str, list[Any]],
     at: Mapping[str, Group],
-    chosen: Mapping[Method, Tried],
+    chosen: Mapping[Method, MethodRates],
     source: Source,
 ) -> None:
     fixed = {f"{group}.{field}" for group, fields in at.items() for field in fields}

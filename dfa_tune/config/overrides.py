@@ -33,7 +33,7 @@ class Settings(NamedTuple):
     options: Sequence[str] = ()
 
 
-UNSETTLED = Settings()
+NO_OVERRIDES = Settings()
 
 
 def settings(results: str | Path, space: str, known: Sequence[str]) -> Settings:
@@ -48,7 +48,7 @@ def settings(results: str | Path, space: str, known: Sequence[str]) -> Settings:
     try:
         text = where.read(FILE, yaml_file.MAX_BYTES).decode("utf-8-sig")
     except FileNotFoundError:
-        return UNSETTLED
+        return NO_OVERRIDES
     except UnicodeDecodeError as error:
         raise UserError(f"{name}: not text in UTF-8 (byte {error.start})") from None
     document = yaml_file.parse(text, name)

@@ -52,7 +52,7 @@ class Range(Settings):
 
 
 @dataclass(frozen=True)
-class Given:
+class ListedRates:
     """Learning rates that are listed; one alone is not tuned."""
 
     values: tuple[float, ...]
@@ -65,10 +65,10 @@ class Given:
         return self.values
 
 
-Rates = Range | Given
+Rates = Range | ListedRates
 
 
-class Entry(Settings):
+class MethodEntry(Settings):
     """An entry of `methods`: the product of its lists."""
 
     rule: Names
@@ -127,10 +127,10 @@ def parse_rates(value: Any, path: Path, source: Source) -> Rates:
     if isinstance(value, dict):
         return source.validate(Range, value, path)
     if not isinstance(value, list):
-        return Given((_rate(value, path, source),))
+        return ListedRates((_rate(value, path, source),))
     if not value:
         raise source.error(path, f"valid: {RATE_FORMS}", value)
-    return Given(tuple(sorted({_rate(item, (*path, i), source) for i, item in enumerate(value)})))
+    return ListedRates(tuple(sorted({_rate(item, (*path, i), source) for i, item in enumerate(value)})))
 
 
 def _rate(value: Any, path: Path, source: Source) -> float:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dfa_tune.learning.product_cache import Table
-from dfa_tune.problems.epoch_sample import Draw
+from dfa_tune.problems.epoch_sample import EpochSample
 
 
 def item_order(rows: int, columns: int, k: int) -> NDArray[np.int64]:
@@ -68,7 +68,7 @@ class Batches:
 
     def __init__(
         self,
-        draws: Sequence[Draw],
+        draws: Sequence[EpochSample],
         items: Items,
         stream_of: Sequence[int],
         size: int,
@@ -149,7 +149,7 @@ class FixedBatches(Batches):
     `begin`, a 0-dim integer on the device, is the first tuple of the next full batch.
     """
 
-    def __init__(self, draws: Sequence[Draw], items: Items, *arguments: Any, **named: Any) -> None:
+    def __init__(self, draws: Sequence[EpochSample], items: Items, *arguments: Any, **named: Any) -> None:
         super().__init__(draws, items, *arguments, **named)
         self._known_items = items
         self._stacked = torch.stack(self._indices)  # (S, N, k)
@@ -157,7 +157,7 @@ class FixedBatches(Batches):
         self.begin = torch.zeros((), dtype=torch.int64, device=self._stacked.device)
         self._places = torch.arange(self.size, device=self._stacked.device)
 
-    def load(self, draws: Sequence[Draw]) -> bool:
+    def load(self, draws: Sequence[EpochSample]) -> bool:
         """Take the tuples of another epoch, if their items are those known here; else leave all as it is."""
         known = zip(draws, self.items, strict=True)
         if not all(self._known_items.tensor(draw.items) is items for draw, items in known):

@@ -11,7 +11,7 @@ from dfa_tune.learning.batches import Batches, FixedBatches, Items
 from dfa_tune.learning.network import PackedNetwork
 from dfa_tune.learning.product_cache import Table, pays
 from dfa_tune.learning.settings import Training
-from dfa_tune.problems.epoch_sample import Draw, Problem
+from dfa_tune.problems.epoch_sample import EpochSample, Problem
 
 TEST_CHUNK = 256  # tuples tested at once: they stay in the cache, and the order of sums is fixed
 AnyBatches = TypeVar("AnyBatches", bound=Batches)
@@ -45,7 +45,7 @@ class Feed:
         # Kept: the arrays of a training epoch and of a test, and the tables of each
         self._items = Items(network.device, most=2 * len(self._streams))
         self.tables: list[Table] = []
-        self._ahead: dict[int, list[Draw]] = {}
+        self._ahead: dict[int, list[EpochSample]] = {}
 
     def draw_ahead(self, epoch: int) -> None:
         """Draw an epoch's training tuples while a GPU is busy."""
@@ -71,16 +71,18 @@ class Feed:
         tests = -(-self._training.epochs // self._training.evaluate_every)
         return self._batches(draws, min(TEST_CHUNK, samples), samples * tests, Batches), samples
 
-    def _drawn(self, epoch: int) -> list[Draw]:
+    def _drawn(self, epoch: int) -> list[EpochSample]:
         return self._ahead.pop(epoch, None) or self._draw(epoch)
 
-    def _draw(self, epoch: int) -> list[Draw]:
+    def _draw(self, epoch: int) -> list[EpochSample]:
         return [self._problem.train(seed, epoch) for seed in self._streams]
 
     def _train(self, epoch: int, kind: type[AnyBatches]) -> AnyBatches:
         return self._batches(self._drawn(epoch), self.size, self.samples * self._training.epochs, kind)
 
-    def _batches(self, draws: list[Draw], size: int, tuples: int, kind: type[AnyBatches]) -> AnyBatches:
+    def _batches(
+        self, draws: list[EpochSample], size: int, tuples: int, kind: type[AnyBatches]
+    ) -> AnyBatches:
         """`tuples`: how many of their kind there will be in all."""
         rule = self._network.rule
         frozen = not rule.trains_hidden

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from dfa_tune.errors import UserError
 from dfa_tune.orchestration.packs.pack import Pack
 from dfa_tune.orchestration.worker.pack_run import cuda_version, device_name, start_training
-from dfa_tune.planning.plan import Agenda
+from dfa_tune.planning.plan import Plan
 from dfa_tune.planning.sweep import parse_sweep
 from dfa_tune.planning.trial import NUMERICS_VERSION, Trial
 from dfa_tune.problems.datasets import content_digest, data_folder
@@ -113,7 +113,7 @@ def _trial(trial_id: str, recorded: Recorded) -> Trial:
     sweep = parse_sweep(recorded.metadata["space"], f"the space in {recorded.path}")
     digests = dict.fromkeys(sweep.datasets, row["data_digest"])
     rate, seed = float(row["learning_rate"]), int(row["seed"])
-    trial = Agenda(sweep, digests).trial(trial_id, learning_rate=rate, seed=seed, split=row["split"])
+    trial = Plan(sweep, digests).trial(trial_id, learning_rate=rate, seed=seed, split=row["split"])
     if trial is None:
         raise UserError(
             f"trial {trial_id}: the space in the metadata of {recorded.path} has no trial with this id;"

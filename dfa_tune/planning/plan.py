@@ -1,6 +1,6 @@
 """What is to be trained next: learning rates first, then repetitions at the chosen ones.
 
-Pure bookkeeping: a plan and the criteria known so far in, trials out. Nothing here trains, waits or
+Pure bookkeeping: a plan and the scores known so far in, trials out. Nothing here trains, waits or
 reads files, so a sweep's logic is tested without any of them, and readers use the same logic to tell
 which results belong to a space.
 """
@@ -17,7 +17,7 @@ from dfa_tune.config.schema import round_rate
 from dfa_tune.planning.sweep import Point, Sweep
 from dfa_tune.planning.trial import Trial, column_value
 
-Criteria = Mapping[str, float]
+Scores = Mapping[str, float]
 Digests = str | None | Mapping[str, str | None]
 
 
@@ -26,11 +26,11 @@ class Choice:
     """A learning rate, and the mean of the metric that it won with (None: it was given, not tuned).
 
     `at_edge`: it is the lowest or highest rate tried, so a better one may lie outside. Where every
-    rate diverged the criterion is NaN and the rate the lowest.
+    rate diverged the score is NaN and the rate the lowest.
     """
 
     learning_rate: float
-    criterion: float | None
+    score: float | None
     at_edge: bool
 
 
@@ -43,9 +43,9 @@ class Tuning:
         self._sign = -1.0 if lower_is_better else 1.0
         self._refined: dict[float, list[Trial]] = {}
 
-    def refine_trials(self, criteria: Criteria) -> list[Trial] | None:
+    def refine_trials(self, scores: Scores) -> list[Trial] | None:
         """The second round, between the best rate's neighbours; None until the first round is known."""
-        best = self._best(self.trials, criteria)
+        best = self._best(self.trials, scores)
         if best is None:
             return None
         rate = best[0]
@@ -54,29 +54,29 @@ class Tuning:
             self._refined[rate] = [replace(self.trials[0], learning_rate=new) for new in rates]
         return self._refined[rate]
 
-    def choice(self, criteria: Criteria) -> Choice | None:
-        """The best rate of both rounds; None until all their criteria are known."""
-        refined = self.refine_trials(criteria)
+    def choice(self, scores: Scores) -> Choice | None:
+        """The best rate of both rounds; None until all their scores are known."""
+        refined = self.refine_trials(scores)
         if refined is None:
             return None
         tried = sorted([*self.trials, *refined], key=lambda trial: trial.learning_rate)
-        best = self._best(tried, criteria)
+        best = self._best(tried, scores)
         if best is None:
             return None
-        rate, criterion = best
-        return Choice(rate, criterion, rate in (tried[0].learning_rate, tried[-1].learning_rate))
+        rate, score = best
+        return Choice(rate, score, rate in (tried[0].learning_rate, tried[-1].learning_rate))
 
-    def due(self, criteria: Criteria) -> list[Trial]:
+    def due(self, scores: Scores) -> list[Trial]:
         """Both rounds' trials, as far as they are known."""
-        return self.trials + (self.refine_trials(criteria) or [])
+        return self.trials + (self.refine_trials(scores) or [])
 
-    def _best(self, trials: list[Trial], criteria: Criteria) -> tuple[float, float] | None:
-        """The winner's learning rate and criterion; of equals the lower rate, the lowest if all are NaN."""
-        values = [value for trial in trials if (value := criteria.get(trial.id)) is not None]
+    def _best(self, trials: list[Trial], scores: Scores) -> tuple[float, float] | None:
+        """The winner's learning rate and score; of equals the lower rate, the lowest if all are NaN."""
+        values = [value for trial in trials if (value := scores.get(trial.id)) is not None]
         if len(values) < len(trials):
             return None
-        scores = [-math.inf if math.isnan(value) else self._sign * value for value in values]
-        at = scores.index(max(scores))
+        signed = [-math.inf if math.isnan(value) else self._sign * value for value in values]
+        at = signed.index(max(signed))
         return trials[at].learning_rate, values[at]
 
 
@@ -100,21 +100,21 @@ class Cell:
         """The first round of tuning, by ascending learning rate."""
         return self._tuning.trials if self._tuning is not None and self._owner else []
 
-    def choice(self, criteria: Criteria) -> Choice | None:
-        """The learning rate to repeat at; None until every criterion that decides it is known."""
+    def choice(self, scores: Scores) -> Choice | None:
+        """The learning rate to repeat at; None until every score that decides it is known."""
         if self._tuning is None:
             return Choice(self.repeats[0].learning_rate, None, False)
-        return self._tuning.choice(criteria)
+        return self._tuning.choice(scores)
 
-    def repeat_trials(self, criteria: Criteria) -> list[Trial] | None:
+    def repeat_trials(self, scores: Scores) -> list[Trial] | None:
         """The repetitions, by their number; None until their learning rate is chosen."""
-        choice = self.choice(criteria)
+        choice = self.choice(scores)
         return None if choice is None else self._at(choice.learning_rate)
 
-    def due(self, criteria: Criteria) -> list[Trial]:
+    def due(self, scores: Scores) -> list[Trial]:
         """Every trial of this cell known to be wanted, done or not; no other cell has any of them."""
-        tuning = self._tuning.due(criteria) if self._tuning is not None and self._owner else []
-        return tuning + (self.repeat_trials(criteria) or [])
+        tuning = self._tuning.due(scores) if self._tuning is not None and self._owner else []
+        return tuning + (self.repeat_trials(scores) or [])
 
     def _at(self, rate: float) -> list[Trial]:
         if rate not in self._chosen:
@@ -122,7 +122,7 @@ class Cell:
         return self._chosen[rate]
 
 
-class Agenda:
+class Plan:
     """A sweep expanded into cells; `planned` is the number of its trials when all is done.
 
     `data_digest` identifies the content of the sweep's data set, or maps each data set's name to it
@@ -141,9 +141,9 @@ class Agenda:
             len(tuning.trials) + refine for tuning in self._tunings.values()
         )
 
-    def due(self, criteria: Criteria) -> list[Trial]:
+    def due(self, scores: Scores) -> list[Trial]:
         """Every trial known to be wanted, done or not, by cell; no trial is there twice."""
-        return [trial for cell in self.cells for trial in cell.due(criteria)]
+        return [trial for cell in self.cells for trial in cell.due(scores)]
 
     def trial(self, trial_id: str, *, learning_rate: float, seed: int, split: Any) -> Trial | None:
         """The trial of that id, if one of the methods at one of the points has it at this rate and seed."""

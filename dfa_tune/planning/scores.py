@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 
-def criteria(rows: pd.DataFrame, metric: str, window: int | None) -> dict[str, float]:
+def trial_scores(rows: pd.DataFrame, metric: str, window: int | None) -> dict[str, float]:
     """The mean of `metric` over each trial's last `window` rows, by trial id (PROTOCOL, "Measures").
 
     `rows` has the columns trial_id, epoch, diverged and `metric`, in any order. A trial that diverged,

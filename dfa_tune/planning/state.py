@@ -1,4 +1,4 @@
-"""What is done and what is next: the agenda with what the store knows. Neither Ray nor torch."""
+"""What is done and what is next: the plan with what the store knows. Neither Ray nor torch."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Iterator, Set
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dfa_tune.planning.plan import Agenda, Choice
-from dfa_tune.planning.scores import criteria
+from dfa_tune.planning.plan import Choice, Plan
+from dfa_tune.planning.scores import trial_scores
 from dfa_tune.planning.trial import Trial
 from dfa_tune.results.store import Store
 
@@ -28,21 +28,19 @@ class Count:
         return self.planned - self.done
 
 
-class Ledger:
-    """Which trials of `agenda` are done, and which can be trained now.
+class SweepState:
+    """Which trials of `plan` are done, and which can be trained now.
 
-    It holds one number a finished trial, its criterion; the rows stay in the store. `rows` are what the
+    It holds one number a finished trial, its score; the rows stay in the store. `rows` are what the
     files `known` hold, or more: those files are not read again.
     """
 
-    def __init__(
-        self, agenda: Agenda, store: Store, rows: pd.DataFrame, known: Set[str] = frozenset()
-    ) -> None:
-        self.agenda, self.store = agenda, store
+    def __init__(self, plan: Plan, store: Store, rows: pd.DataFrame, known: Set[str] = frozenset()) -> None:
+        self.plan, self.store = plan, store
         self._known = set(known)
-        self.criteria: dict[str, float] = {}
+        self.scores: dict[str, float] = {}
         self._due: dict[str, Trial] = {}
-        self._open = list(agenda.cells)
+        self._open = list(plan.cells)
         self.absorb(rows)
 
     def refresh(self) -> None:
@@ -63,27 +61,27 @@ class Ledger:
         if rows.empty:
             self._extend()
             return
-        tuning = self.agenda.sweep.tuning
-        self.criteria.update(criteria(rows, tuning.metric, tuning.window))
+        tuning = self.plan.sweep.tuning
+        self.scores.update(trial_scores(rows, tuning.metric, tuning.window))
         self._extend()
 
     def _extend(self) -> None:
-        """Add to what is due what the criteria have settled; a cell whose repetitions are known is closed."""
+        """Add to what is due what the scores have settled; a cell whose repetitions are known is closed."""
         still_open = []
         for cell in self._open:
-            for trial in cell.due(self.criteria):
+            for trial in cell.due(self.scores):
                 self._due.setdefault(trial.id, trial)
-            if cell.choice(self.criteria) is None:
+            if cell.choice(self.scores) is None:
                 still_open.append(cell)
         self._open = still_open
 
     def ready(self) -> list[Trial]:
         """Trials that could be trained now: due and not done."""
-        return [trial for trial in self._due.values() if trial.id not in self.criteria]
+        return [trial for trial in self._due.values() if trial.id not in self.scores]
 
     def count(self) -> Count:
         """How far the sweep is."""
-        return Count(self.agenda.planned, sum(trial in self.criteria for trial in self._due))
+        return Count(self.plan.planned, sum(trial in self.scores for trial in self._due))
 
     def take_over(self) -> int:
         """Copy what other spaces under the same results have trained already; returns how many trials.
@@ -105,16 +103,16 @@ class Ledger:
         return taken
 
     def _takeable(self) -> list[Trial]:
-        saves = self.agenda.sweep.save_weights
+        saves = self.plan.sweep.save_weights
         return [trial for trial in self.ready() if not (saves and trial.stage == "repeat")]
 
     def best(self) -> Iterator[tuple[str, Choice]]:
         """Each method's best learning rate so far, tuned or being tuned, by the sweep's order."""
         best: dict[str, Choice] = {}
-        for cell in self.agenda.cells:
+        for cell in self.plan.cells:
             for trial in cell.tune_trials:
-                value = self.criteria.get(trial.id, float("nan"))
+                value = self.scores.get(trial.id, float("nan"))
                 known = best.get(cell.method.name)
-                if value == value and (known is None or known.criterion is None or value > known.criterion):
+                if value == value and (known is None or known.score is None or value > known.score):
                     best[cell.method.name] = Choice(trial.learning_rate, value, False)
         return iter(best.items())

@@ -17,7 +17,7 @@ from dfa_tune.bundled import bundled
 from dfa_tune.config import grid, yaml_file
 from dfa_tune.config.grid import Point
 from dfa_tune.config.method import Method
-from dfa_tune.config.overrides import UNSETTLED, Settings, settings
+from dfa_tune.config.overrides import NO_OVERRIDES, Settings, settings
 from dfa_tune.config.schema import Space, Tuning
 from dfa_tune.config.validation import Source, nearest
 from dfa_tune.errors import UserError
@@ -115,7 +115,7 @@ def parse_sweep(
     *,
     overrides: Sequence[str] = (),
     methods: Sequence[str] = (),
-    settled: Settings = UNSETTLED,
+    settled: Settings = NO_OVERRIDES,
 ) -> Sweep:
     """As `load_sweep`, from the space's YAML; `where` names it in messages."""
     document = yaml_file.parse(text, where)

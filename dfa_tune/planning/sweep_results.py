@@ -8,8 +8,8 @@ from pathlib import Path
 import pandas as pd
 
 from dfa_tune.errors import UserError
-from dfa_tune.planning.plan import Agenda
-from dfa_tune.planning.scores import criteria
+from dfa_tune.planning.plan import Plan
+from dfa_tune.planning.scores import trial_scores
 from dfa_tune.planning.sweep import Sweep, load_sweep
 from dfa_tune.planning.trial import Trial
 from dfa_tune.problems.datasets import content_digest
@@ -41,7 +41,7 @@ def load(
     data: str | Path | None = None,
     overrides: Sequence[str] = (),
     methods: Sequence[str] = (),
-) -> tuple[Agenda, pd.DataFrame]:
+) -> tuple[Plan, pd.DataFrame]:
     """As `load_results`, with the plan that the rows belong to: what tables and figures are made from."""
     if isinstance(space, Sweep):
         if overrides or methods:
@@ -50,25 +50,25 @@ def load(
     else:
         sweep = load_sweep(space, overrides=overrides, methods=methods, results=results)
     rows = Store(results, sweep.name).read()
-    agenda = Agenda(sweep, _digests(sweep, rows, data))
-    return agenda, planned(agenda, rows)
+    plan = Plan(sweep, _digests(sweep, rows, data))
+    return plan, planned(plan, rows)
 
 
-def planned(agenda: Agenda, rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows of the trials that the agenda wants, given these very rows; `stage` as the agenda has it."""
+def planned(plan: Plan, rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the trials that the plan wants, given these very rows; `stage` as the plan has it."""
     if rows.empty:
         return rows
-    wanted: dict[str, Trial] = {trial.id: trial for trial in agenda.due(scores(agenda, rows))}
+    wanted: dict[str, Trial] = {trial.id: trial for trial in plan.due(scores(plan, rows))}
     kept = rows[rows["trial_id"].isin(list(wanted))]
     stage = kept["trial_id"].map({trial_id: trial.stage for trial_id, trial in wanted.items()})
     return kept.assign(stage=stage).reset_index(drop=True)
 
 
-def scores(agenda: Agenda, rows: pd.DataFrame) -> dict[str, float]:
-    """What the agenda chooses learning rates by, of every trial in `rows`, by trial id."""
+def scores(plan: Plan, rows: pd.DataFrame) -> dict[str, float]:
+    """What the plan chooses learning rates by, of every trial in `rows`, by trial id."""
     if rows.empty:
         return {}
-    return criteria(rows, agenda.sweep.tuning.metric, agenda.sweep.tuning.window)
+    return trial_scores(rows, plan.sweep.tuning.metric, plan.sweep.tuning.window)
 
 
 def _digests(sweep: Sweep, rows: pd.DataFrame, data: str | Path | None) -> dict[str, str | None]:

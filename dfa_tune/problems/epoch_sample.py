@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
-class Draw:
+class EpochSample:
     """The tuples of one epoch (or one test), not yet gathered.
 
     Tuple i is the `items` at `indices[i]` side by side, flattened row by row. Nothing is copied
@@ -35,10 +35,10 @@ class Problem(Protocol):
     std: float
     Settings: ClassVar[Any]
 
-    def train(self, seed: int, epoch: int) -> Draw:
+    def train(self, seed: int, epoch: int) -> EpochSample:
         """The training tuples of an epoch (from 1) under `seed`."""
         ...
 
-    def test(self, seed: int, epoch: int) -> Draw:
+    def test(self, seed: int, epoch: int) -> EpochSample:
         """The tuples that this epoch's test uses under `seed`, from a stream of their own."""
         ...

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from dfa_tune.errors import UserError
 from dfa_tune.results import checksum
 from dfa_tune.results.schema import KEYS, REQUIRED, SCHEMA, SCHEMA_VERSION, version
-from dfa_tune.results.storage import Place
+from dfa_tune.results.storage import Storage
 
 TYPES = {field.name: field.type for field in SCHEMA}
 
@@ -35,7 +35,7 @@ class Files:
     damaged: dict[str, str]
 
 
-def read_file(place: Place, path: str, columns: Sequence[str] | None = None) -> pa.Table:
+def read_file(place: Storage, path: str, columns: Sequence[str] | None = None) -> pa.Table:
     """The rows of one file with its metadata, of `columns` those that it has.
 
     Raises DamagedFileError, FileNotFoundError, and UserError if a newer version wrote it.
@@ -81,7 +81,7 @@ def _conforming(table: pa.Table) -> pa.Table:
 
 
 def read_files(
-    place: Place, folder: str, columns: Sequence[str] | None = None, but: Set[str] = frozenset()
+    place: Storage, folder: str, columns: Sequence[str] | None = None, but: Set[str] = frozenset()
 ) -> Files:
     """All results directly in `folder`: *.parquet without a leading dot, several at a time, in order of name.
 
@@ -98,13 +98,13 @@ def read_files(
     raise UserError(f"{place.full(folder)}: files vanish while they are read; try again")
 
 
-def listed(place: Place, folder: str) -> list[str]:
+def listed(place: Storage, folder: str) -> list[str]:
     """The names of the files that `read_files` would read, in order."""
     return [n for n in place.files(folder) if n.endswith(".parquet") and not n.startswith(".")]
 
 
 def _read_listed(
-    place: Place, folder: str, columns: Sequence[str] | None, but: Set[str]
+    place: Storage, folder: str, columns: Sequence[str] | None, but: Set[str]
 ) -> tuple[dict[str, pa.Table], dict[str, str]]:
     names = [name for name in listed(place, folder) if name not in but]
     tables, damaged = {}, {}

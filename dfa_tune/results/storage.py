@@ -28,7 +28,7 @@ _SECRET = re.compile(
 )
 
 
-class Place(Protocol):
+class Storage(Protocol):
     """Files under one root; every method takes and gives paths relative to it, with slashes."""
 
     workers: int  # files worth reading at a time
@@ -58,15 +58,15 @@ class Place(Protocol):
         """A context in which no other process holds this lock, where the place has locks."""
 
 
-def place(location: str | Path) -> Place:
+def place(location: str | Path) -> Storage:
     """The place that `location` names: a path (`~` is the home), `file://...`, or another fsspec URI."""
     text = str(location)
     match = re.match(r"([A-Za-z][A-Za-z0-9+.-]*)(?:://|::)", text)
     if isinstance(location, Path) or match is None:
-        return LocalPlace(Path(text))
+        return LocalStorage(Path(text))
     if match[1] in ("file", "local"):
-        return LocalPlace(Path(unquote(urlsplit(text).path)))
-    remote = RemotePlace(text)
+        return LocalStorage(Path(unquote(urlsplit(text).path)))
+    remote = RemoteStorage(text)
     if _SECRET.search(text):
         raise UserError(
             f"{remote.shown}: credentials in a URI end up in logs; valid: the URI without them, and the"
@@ -75,7 +75,7 @@ def place(location: str | Path) -> Place:
     return remote
 
 
-class LocalPlace:
+class LocalStorage:
     """A folder of a local (or mounted) file system."""
 
     def __init__(self, root: Path) -> None:
@@ -175,7 +175,7 @@ def _sync(folder: Path) -> None:
         os.close(descriptor)
 
 
-class RemotePlace:
+class RemoteStorage:
     """An object store, where one put makes a file and nothing is ever half there.
 
     What goes wrong is told without the URI's credentials: `user:password@` and the query.

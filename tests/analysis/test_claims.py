@@ -6,7 +6,7 @@ import pytest
 
 from dfa_tune.config.claims import Combination, Mean, RatesRatio, Spread, load_claims
 from dfa_tune.errors import UserError
-from dfa_tune.planning.plan import Agenda
+from dfa_tune.planning.plan import Plan
 from dfa_tune.planning.sweep import load_sweep
 
 CLAIM = """
@@ -38,7 +38,7 @@ def test_the_thesis_has_at_least_twenty_claims_each_with_its_place_and_what_woul
 
 @pytest.mark.parametrize("claim", load_claims(), ids=lambda claim: claim.id)
 def test_what_a_claim_is_about_is_in_its_space(claim) -> None:
-    agendas = {name: Agenda(load_sweep(name)) for name in claim.spaces}
+    agendas = {name: Plan(load_sweep(name)) for name in claim.spaces}
     if isinstance(claim, Combination):
         terms = [term for _, part in claim.parts() for term in part if term.method is not None]
         places = [(term.space or claim.space, term.method, term.at) for term in terms]

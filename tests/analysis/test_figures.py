@@ -8,7 +8,7 @@ import pytest
 
 from dfa_tune.analysis import extras, figures
 from dfa_tune.bundled import bundled
-from dfa_tune.planning.plan import Agenda
+from dfa_tune.planning.plan import Plan
 from dfa_tune.planning.sweep import load_sweep, space_names
 from dfa_tune.results.store import Store
 
@@ -29,10 +29,10 @@ def panels(figure) -> int:
 @pytest.mark.parametrize("axes", AXES)
 @pytest.mark.parametrize("rounds", [0, 1, 2], ids=["nothing", "tuning", "all"])
 def test_any_axes_at_any_progress_give_a_figure(plan, trained, axes: str, rounds: int) -> None:
-    agenda = plan(*AXES[axes])
-    figure = figures.draw(agenda.sweep, agenda, trained(agenda, rounds=rounds))
+    plan = plan(*AXES[axes])
+    figure = figures.draw(plan.sweep, plan, trained(plan, rounds=rounds))
     assert panels(figure) >= 1
-    assert agenda.sweep.title in figure.get_suptitle().replace("\n", " ")
+    assert plan.sweep.title in figure.get_suptitle().replace("\n", " ")
     figure.draw_without_rendering()
 
 
@@ -40,30 +40,30 @@ def test_any_axes_at_any_progress_give_a_figure(plan, trained, axes: str, rounds
 def test_the_default_has_curves_for_few_points_and_final_accuracies_always(
     plan, trained, axes, expected
 ) -> None:
-    agenda = plan(*AXES[axes])
-    assert panels(figures.default(trained(agenda), agenda)) == expected
+    plan = plan(*AXES[axes])
+    assert panels(figures.default(trained(plan), plan)) == expected
 
 
 def test_a_sweep_that_diverged_throughout_gives_a_figure(plan, trained) -> None:
-    agenda = plan()
-    figures.default(trained(agenda, lambda trial, epoch: None), agenda).draw_without_rendering()
+    plan = plan()
+    figures.default(trained(plan, lambda trial, epoch: None), plan).draw_without_rendering()
 
 
 def test_a_space_with_a_script_of_its_name_is_drawn_by_it(plan, trained, tmp_path, monkeypatch) -> None:
     (tmp_path / "tiny.py").write_text(
         "from matplotlib.figure import Figure\n"
-        "def figure(rows, agenda):\n    return Figure(figsize=(1, len(rows)))\n"
+        "def figure(rows, plan):\n    return Figure(figsize=(1, len(rows)))\n"
     )
     monkeypatch.setattr(extras, "bundled", lambda folder: tmp_path)
-    agenda = plan()
-    figure = figures.draw(agenda.sweep, agenda, trained(agenda))
+    plan = plan()
+    figure = figures.draw(plan.sweep, plan, trained(plan))
     assert figure.get_figheight() == 48
     assert figure.get_label() == "tiny"
 
 
 def test_a_figure_is_saved_as_png_and_svg(plan, trained, tmp_path) -> None:
-    agenda = plan()
-    figure = figures.draw(agenda.sweep, agenda, trained(agenda))
+    plan = plan()
+    figure = figures.draw(plan.sweep, plan, trained(plan))
     png, svg = map(Path, figures.save(figure, tmp_path / "new" / "folder"))
     assert (png.name, svg.name) == ("tiny.png", "tiny.svg")
     assert png.read_bytes().startswith(b"\x89PNG")
@@ -71,17 +71,17 @@ def test_a_figure_is_saved_as_png_and_svg(plan, trained, tmp_path) -> None:
 
 
 def test_a_store_keeps_figures_in_its_own_folder(plan, trained, tmp_path) -> None:
-    agenda = plan()
-    figure = figures.draw(agenda.sweep, agenda, trained(agenda))
+    plan = plan()
+    figure = figures.draw(plan.sweep, plan, trained(plan))
     assert figures.save(figure, Store(tmp_path, "tiny")) == [
         str(tmp_path / "tiny" / "figures" / f"tiny.{suffix}") for suffix in ("png", "svg")
     ]
 
 
 def test_the_same_rows_give_the_same_bytes(plan, trained, tmp_path) -> None:
-    agenda = plan()
+    plan = plan()
     first, second = (
-        figures.save(figures.draw(agenda.sweep, agenda, trained(agenda)), tmp_path / name) for name in "ab"
+        figures.save(figures.draw(plan.sweep, plan, trained(plan)), tmp_path / name) for name in "ab"
     )
     for one, other in zip(first, second, strict=True):
         assert Path(one).read_bytes() == Path(other).read_bytes()
@@ -99,8 +99,8 @@ DIGITS = ["training.epochs=3", "problem.dataset=digits"]
 @pytest.mark.parametrize("name", SCRIPTS)
 @pytest.mark.parametrize("rounds", [0, 1, 2], ids=["nothing", "tuning", "all"])
 def test_every_bundled_figure_is_drawn_at_any_progress(name: str, rounds: int, trained) -> None:
-    agenda = Agenda(load_sweep(name, overrides=SMALL.get(name, DIGITS)))
-    figure = figures.draw(agenda.sweep, agenda, trained(agenda, rounds=rounds))
+    plan = Plan(load_sweep(name, overrides=SMALL.get(name, DIGITS)))
+    figure = figures.draw(plan.sweep, plan, trained(plan, rounds=rounds))
     assert re.search(r"weight decay|No finished", figure.get_supxlabel())
     figure.draw_without_rendering()
 

@@ -19,66 +19,66 @@ def drawn(ax) -> list:
 
 
 def test_a_curve_is_the_mean_by_epoch_with_scipys_interval(plan, trained) -> None:
-    agenda = plan()
-    rows = tables.repeats(agenda, trained(agenda))
+    plan = plan()
+    rows = tables.repeats(plan, trained(plan))
     line = plots.curve(rows[rows.method == "dfa-sgd"], "test_accuracy")
-    values = np.array([0.7 + 0.02 + (seed % 7) / 100 for seed in agenda.sweep.repetition_seeds])
+    values = np.array([0.7 + 0.02 + (seed % 7) / 100 for seed in plan.sweep.repetition_seeds])
     low, high = stats.t.interval(0.95, 2, loc=values.mean(), scale=stats.sem(values))
     assert line.index.tolist() == [1, 2, 3, 4]
     assert line.loc[[2]].to_numpy()[0] == pytest.approx([values.mean(), low, high])
 
 
 def test_after_a_divergence_the_last_accuracy_counts_and_the_loss_ends(plan, trained, learning) -> None:
-    agenda = plan()
-    lost = agenda.sweep.repetition_seeds[0]
+    plan = plan()
+    lost = plan.sweep.repetition_seeds[0]
 
     def accuracy(trial, epoch):
         if trial.stage == "tune":
             return learning(trial, epoch)
         return None if trial.seed == lost and epoch > 2 else 0.6 + epoch / 10
 
-    rows = tables.repeats(agenda, trained(agenda, accuracy))
+    rows = tables.repeats(plan, trained(plan, accuracy))
     rows = rows[rows.method == "bp-sgd"]
     assert plots.curve(rows, "test_accuracy").loc[4, "mean"] == pytest.approx((0.8 + 1.0 + 1.0) / 3)
     assert plots.curve(rows, "train_loss")["mean"].notna().tolist() == [True, True, False, False]
 
 
 def test_one_repetition_has_a_line_and_no_band(plan, trained, ax) -> None:
-    agenda = plan("repetitions=1")
-    repeated = tables.repeats(agenda, trained(agenda))
-    plots.by_epoch(ax, repeated, plots.styles(agenda))
+    plan = plan("repetitions=1")
+    repeated = tables.repeats(plan, trained(plan))
+    plots.by_epoch(ax, repeated, plots.styles(plan))
     assert len(drawn(ax)) == 2
     assert plots.curve(repeated[repeated.method == "bp-sgd"], "test_accuracy")["low"].isna().all()
 
 
 def test_the_error_is_one_minus_the_accuracy_against_the_axis(plan, trained, ax) -> None:
-    agenda = plan("problem.k=[1, 2, 3]")
-    rows = trained(agenda, lambda trial, epoch: 1 - trial.problem.k / 10)
-    plots.final_by_axis(ax, tables.finals(agenda, rows), "k", plots.styles(agenda), error=True)
+    plan = plan("problem.k=[1, 2, 3]")
+    rows = trained(plan, lambda trial, epoch: 1 - trial.problem.k / 10)
+    plots.final_by_axis(ax, tables.finals(plan, rows), "k", plots.styles(plan), error=True)
     line = drawn(ax)[0]
     assert line.get_xdata().tolist() == [1, 2, 3]
     assert line.get_ydata().tolist() == pytest.approx([0.1, 0.2, 0.3])
 
 
 def test_an_axis_of_words_is_spread_evenly(plan, trained, ax) -> None:
-    agenda = plan("network.hidden=[[8], [8, 4], [4]]")
-    plots.final_by_axis(ax, tables.finals(agenda, trained(agenda)), "hidden", plots.styles(agenda))
+    plan = plan("network.hidden=[[8], [8, 4], [4]]")
+    plots.final_by_axis(ax, tables.finals(plan, trained(plan)), "hidden", plots.styles(plan))
     assert [label.get_text() for label in ax.get_xticklabels()] == ["4", "8", "8,4"]
 
 
 def test_the_tuning_panel_has_every_rate_and_rings_the_chosen_one(plan, trained, ax) -> None:
-    agenda = plan()
-    plots.tuning(ax, agenda, trained(agenda, rounds=1), plots.styles(agenda), agenda.cells)
+    plan = plan()
+    plots.tuning(ax, plan, trained(plan, rounds=1), plots.styles(plan), plan.cells)
     assert [list(line.get_xdata()) for line in drawn(ax)] == [[0.01, 0.1, 1.0]] * 2
     assert [list(line.get_xdata()) for line in ax.lines if line.get_fillstyle() == "none"] == [[0.1], [0.1]]
 
 
 def test_methods_differ_in_marker_and_rules_in_line(plan) -> None:
-    agenda = plan(
+    plan = plan(
         "methods=[{rule: [bp, dfa, relu_features], optimizer: [sgd, adam, adagrad]}]",
         "learning_rates={sgd: 0.1, adam: 0.1, adagrad: 0.1}",
     )
-    look = plots.styles(agenda)
+    look = plots.styles(plan)
     assert len({(style.color, style.marker) for style in look.values()}) == 9
     by_rule = {name.split("-")[0]: style.linestyle for name, style in look.items()}
     assert len(set(by_rule.values())) == 3
@@ -86,10 +86,10 @@ def test_methods_differ_in_marker_and_rules_in_line(plan) -> None:
 
 
 def test_a_method_looks_the_same_before_the_others_are_there(plan, trained, ax) -> None:
-    agenda = plan()
-    rows = trained(agenda)
-    look = plots.styles(agenda)
-    plots.by_epoch(ax, tables.repeats(agenda, rows[rows.method == "dfa-sgd"]), look)
+    plan = plan()
+    rows = trained(plan)
+    look = plots.styles(plan)
+    plots.by_epoch(ax, tables.repeats(plan, rows[rows.method == "dfa-sgd"]), look)
     assert [line.get_color() for line in drawn(ax)] == [look["dfa-sgd"].color]
 
 
@@ -98,32 +98,32 @@ def test_a_method_looks_the_same_before_the_others_are_there(plan, trained, ax) 
     [(3, "n = 3 repetitions: mean and its 95% interval (Student's t)"), (1, "no interval")],
 )
 def test_the_caption_names_n_interval_data_and_weight_decay(plan, trained, repetitions, words) -> None:
-    agenda = plan(f"repetitions={repetitions}")
-    caption = plots.caption(agenda, trained(agenda))
+    plan = plan(f"repetitions={repetitions}")
+    caption = plots.caption(plan, trained(plan))
     assert words in caption
     assert "digits" in caption
     assert "weight decay 0.001." in caption
 
 
 def test_the_caption_names_another_precision_than_the_default(plan, trained) -> None:
-    agenda = plan("training.precision=bfloat16")
-    assert "weight decay 0.001; products in bfloat16." in plots.caption(agenda, trained(agenda))
+    plan = plan("training.precision=bfloat16")
+    assert "weight decay 0.001; products in bfloat16." in plots.caption(plan, trained(plan))
 
 
 def test_the_caption_of_a_partial_sweep_gives_the_range_of_n(plan, trained) -> None:
-    agenda = plan()
-    rows = trained(agenda)
-    ids = tables.finals(agenda, rows).trial_id.tolist()
-    assert "n = 1 to 3" in plots.caption(agenda, rows[~rows.trial_id.isin(ids[:2])])
+    plan = plan()
+    rows = trained(plan)
+    ids = tables.finals(plan, rows).trial_id.tolist()
+    assert "n = 1 to 3" in plots.caption(plan, rows[~rows.trial_id.isin(ids[:2])])
 
 
 def test_the_caption_says_how_many_repetitions_diverged(plan, trained, learning) -> None:
-    agenda = plan()
-    lost = agenda.sweep.repetition_seeds[0]
-    rows = trained(agenda, lambda t, epoch: None if t.seed == lost and epoch > 2 else learning(t, epoch))
-    assert "Diverged repetitions (2)" in plots.caption(agenda, rows)
-    rows = trained(agenda, lambda t, epoch: None if t.learning_rate == 1.0 else learning(t, epoch))
-    assert "iverged" not in plots.caption(agenda, rows)  # tuning alone met a divergence
+    plan = plan()
+    lost = plan.sweep.repetition_seeds[0]
+    rows = trained(plan, lambda t, epoch: None if t.seed == lost and epoch > 2 else learning(t, epoch))
+    assert "Diverged repetitions (2)" in plots.caption(plan, rows)
+    rows = trained(plan, lambda t, epoch: None if t.learning_rate == 1.0 else learning(t, epoch))
+    assert "iverged" not in plots.caption(plan, rows)  # tuning alone met a divergence
 
 
 def test_methods_of_one_rule_differ_in_their_lines_and_rules_differ_before_optimizers_do(plan) -> None:

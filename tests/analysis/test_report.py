@@ -15,7 +15,7 @@ import pytest
 from dfa_tune.analysis import figures
 from dfa_tune.analysis.report import report, table
 from dfa_tune.errors import UserError
-from dfa_tune.planning.plan import Agenda
+from dfa_tune.planning.plan import Plan
 from dfa_tune.planning.sweep import load_sweep
 from dfa_tune.problems.datasets import DIGITS_DIGEST
 from dfa_tune.results.store import Store
@@ -61,8 +61,8 @@ def published(tmp_path, space, trained):
     def publish(title: str = "A sweep") -> tuple[Path, Path]:
         text = space.read_text().replace("BP and DFA on a space for tests", "%TITLE%")
         space.write_text(text.replace("%TITLE%", json.dumps(title)))
-        agenda = Agenda(load_sweep(space), DIGITS_DIGEST)
-        rows = trained(agenda)
+        plan = Plan(load_sweep(space), DIGITS_DIGEST)
+        rows = trained(plan)
         Store(tmp_path / "results", "tiny").publish("pack", rows, METADATA)
         return space, tmp_path / "results"
 
@@ -117,9 +117,9 @@ def test_tables_can_be_had_as_csv_with_all_their_digits_and_no_formulas() -> Non
 
 def test_a_saved_figure_is_shown_while_it_fits_and_else_drawn_anew(published, monkeypatch) -> None:
     space, results = published()
-    agenda = Agenda(load_sweep(space), DIGITS_DIGEST)
+    plan = Plan(load_sweep(space), DIGITS_DIGEST)
     store = Store(results, "tiny")
-    figures.write(agenda, store.read(), store)
+    figures.write(plan, store.read(), store)
     first = report(results, spaces=[str(space)])
     drawn: list[str] = []
     original = figures.draw

@@ -50,22 +50,22 @@ def test_what_a_figure_shows_beside_the_rows_is_made_once_and_kept(
     calls = tmp_path / "calls"
     (tmp_path / "tiny.py").write_text(
         "import pandas as pd\n"
-        "def extra(agenda, rows, store, data):\n"
+        "def extra(plan, rows, store, data):\n"
         f"    open({str(calls)!r}, 'a').write('x')\n"
         "    return pd.DataFrame({'digit': [1, 2]})\n"
-        "def figure(rows, agenda, extra): ...\n"
+        "def figure(rows, plan, extra): ...\n"
     )
     monkeypatch.setattr(extras, "bundled", lambda folder: tmp_path)
-    agenda, store = plan(), Store(tmp_path / "results", "tiny")
-    rows = trained(agenda)
-    assert extras.kept(agenda, rows, store) is None
+    plan, store = plan(), Store(tmp_path / "results", "tiny")
+    rows = trained(plan)
+    assert extras.kept(plan, rows, store) is None
     for _ in range(2):
-        made = extras.made(agenda, rows, store)
+        made = extras.made(plan, rows, store)
         assert made is not None
         pd.testing.assert_frame_equal(made, pd.DataFrame({"digit": [1, 2]}))
     assert calls.read_text() == "x"
-    fewer = rows[rows["trial_id"] != agenda.cells[0].repeat_trials(scores(agenda, rows))[0].id]
-    assert extras.kept(agenda, fewer, store) is None  # of other repetitions than it was made of
+    fewer = rows[rows["trial_id"] != plan.cells[0].repeat_trials(scores(plan, rows))[0].id]
+    assert extras.kept(plan, fewer, store) is None  # of other repetitions than it was made of
 
 
 def test_a_figures_key_is_the_same_when_its_extra_was_made_and_when_it_was_kept(
@@ -73,11 +73,11 @@ def test_a_figures_key_is_the_same_when_its_extra_was_made_and_when_it_was_kept(
 ) -> None:
     (tmp_path / "tiny.py").write_text(
         "import pandas as pd\n"
-        "def extra(agenda, rows, store, data):\n    return pd.DataFrame({'pixels': [[0, 255], [1, 2]]})\n"
+        "def extra(plan, rows, store, data):\n    return pd.DataFrame({'pixels': [[0, 255], [1, 2]]})\n"
     )
     monkeypatch.setattr(extras, "bundled", lambda folder: tmp_path)
-    agenda, store = plan(), Store(tmp_path / "results", "tiny")
-    rows = trained(agenda)
-    made, kept = extras.made(agenda, rows, store), extras.kept(agenda, rows, store)
-    assert figures.key(agenda, rows, made) == figures.key(agenda, rows, kept)
-    assert figures.key(agenda, rows, None) != figures.key(agenda, rows, kept)
+    plan, store = plan(), Store(tmp_path / "results", "tiny")
+    rows = trained(plan)
+    made, kept = extras.made(plan, rows, store), extras.kept(plan, rows, store)
+    assert figures.key(plan, rows, made) == figures.key(plan, rows, kept)
+    assert figures.key(plan, rows, None) != figures.key(plan, rows, kept)

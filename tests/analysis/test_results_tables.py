@@ -5,7 +5,7 @@ import runpy
 import pytest
 
 from dfa_tune.bundled import bundled
-from dfa_tune.planning.plan import Agenda
+from dfa_tune.planning.plan import Plan
 from dfa_tune.planning.sweep import load_sweep
 from dfa_tune.problems.datasets import DIGITS_DIGEST
 from dfa_tune.results.store import Store
@@ -24,8 +24,8 @@ def fill():
 def test_a_block_is_filled_from_the_results_and_the_text_around_it_stays(
     fill, space, trained, tmp_path
 ) -> None:
-    agenda = Agenda(load_sweep(space), DIGITS_DIGEST)
-    Store(tmp_path, "tiny").publish("pack", trained(agenda), {})
+    plan = Plan(load_sweep(space), DIGITS_DIGEST)
+    Store(tmp_path, "tiny").publish("pack", trained(plan), {})
     filled = fill(TEXT.format(space=space), tmp_path, tmp_path)
     assert filled.startswith("Before.\n<!-- begin")
     assert "old" not in filled

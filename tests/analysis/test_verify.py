@@ -26,8 +26,8 @@ def verdicts(tmp_path, plan, trained):
     """verdicts(bodies, *overrides): the verdict of each claim on results in which BP is 0.1 ahead of DFA."""
 
     def judged(bodies: list[str], *overrides: str) -> list:
-        agenda = plan(*overrides)
-        known = {"tiny": Results(agenda, trained(agenda))}
+        tiny = plan(*overrides)
+        known = {"tiny": Results(tiny, trained(tiny))}
         return judge(claims(tmp_path, *bodies), known)
 
     return judged
@@ -97,17 +97,17 @@ def test_a_term_reads_the_epochs_that_it_names(verdicts, term: str, measured: fl
 
 
 def test_a_slope_is_by_doubling_of_n_and_waits_for_every_point(tmp_path, plan, trained) -> None:
-    agenda = plan("problem={kind: clusters, n: [8, 16, 32], d: 4}", "training.batch_size=full")
-    rows = trained(agenda, lambda trial, epoch: 0.5 + 0.01 * trial.problem.n.bit_length())
+    plan = plan("problem={kind: clusters, n: [8, 16, 32], d: 4}", "training.batch_size=full")
+    rows = trained(plan, lambda trial, epoch: 0.5 + 0.01 * trial.problem.n.bit_length())
     body = "  sum: [{method: bp-sgd, at: {d: 4}, slope: n}]\n  above: 0\n"
-    (found,) = judge(claims(tmp_path, body), {"tiny": Results(agenda, rows)})
+    (found,) = judge(claims(tmp_path, body), {"tiny": Results(plan, rows)})
     assert found.measured == pytest.approx(0.01)
-    (waiting,) = judge(claims(tmp_path, body), {"tiny": Results(agenda, rows[rows["n"] < 32])})
+    (waiting,) = judge(claims(tmp_path, body), {"tiny": Results(plan, rows[rows["n"] < 32])})
     assert waiting.verdict == "not run"
 
 
 def test_a_probe_is_read_from_what_the_figure_keeps(tmp_path, plan, trained) -> None:
-    agenda = plan()
+    plan = plan()
     extra = pd.DataFrame(
         {
             "representation": ["bp-sgd"] * 3,
@@ -117,7 +117,7 @@ def test_a_probe_is_read_from_what_the_figure_keeps(tmp_path, plan, trained) -> 
         }
     )
     body = "  sum: [{probe: bp-sgd, layer: l}]\n  below: 0.5\n"
-    (found,) = judge(claims(tmp_path, body), {"tiny": Results(agenda, trained(agenda), extra)})
+    (found,) = judge(claims(tmp_path, body), {"tiny": Results(plan, trained(plan), extra)})
     assert (found.verdict, found.n) == ("holds", 3)
 
 

@@ -49,7 +49,7 @@ def test_the_same_version_with_other_code_is_another(tmp_path: Path) -> None:
         ).stdout.strip()
 
     assert found() == versions()["dfa_tune"]
-    file = tmp_path / "dfa_tune" / "trial.py"
+    file = tmp_path / "dfa_tune" / "planning" / "trial.py"
     file.write_text(file.read_text() + "# changed\n")
     assert found() != versions()["dfa_tune"]
 

@@ -15,7 +15,7 @@ import pandas as pd
 
 from dfa_tune.errors import UserError
 from dfa_tune.orchestration.packs.pack import Pack
-from dfa_tune.planning.state import Ledger
+from dfa_tune.planning.state import SweepState
 from dfa_tune.planning.sweep_results import load
 from dfa_tune.results import Store
 
@@ -52,19 +52,19 @@ def rows(space: Path, results: str | Path) -> pd.DataFrame:
 def train_alone(space: Path, results: str | Path) -> pd.DataFrame:
     """The same rows without Ray: every trial alone, the last one first, in this process."""
     from dfa_tune.orchestration.driver.runner import TRAINER
-    from dfa_tune.orchestration.worker.pack_run import PackWork
+    from dfa_tune.orchestration.worker.pack_run import PackRun
 
-    agenda, found = load(space, results)
-    ledger = Ledger(agenda, Store(results, agenda.sweep.name), found)
-    config = {"results": str(results), "name": agenda.sweep.name, "data": None, "threads": 1}
-    config |= {"space": agenda.sweep.text, "save_weights": False, "trainer": TRAINER}
-    while ready := ledger.ready():
+    plan, found = load(space, results)
+    state = SweepState(plan, Store(results, plan.sweep.name), found)
+    config = {"results": str(results), "name": plan.sweep.name, "data": None, "threads": 1}
+    config |= {"space": plan.sweep.text, "save_weights": False, "trainer": TRAINER}
+    while ready := state.ready():
         for trial in reversed(ready):
-            work = PackWork({**config, "pack": Pack((trial,)).to_json()})
+            work = PackRun({**config, "pack": Pack((trial,)).to_json()})
             while not work.finished:
                 work.advance(60.0)
             work.publish()
-        ledger.refresh()
+        state.refresh()
     return rows(space, results)
 
 

@@ -26,7 +26,7 @@ from hypothesis import strategies as st
 from dfa_tune.errors import UserError
 from dfa_tune.orchestration.packs.pack import Pack
 from dfa_tune.orchestration.worker.checkpoints import Checkpoint, Checkpoints, DamagedCheckpointWarning
-from dfa_tune.planning.plan import Agenda
+from dfa_tune.planning.plan import Plan
 from dfa_tune.planning.sweep import load_sweep, parse_sweep
 from dfa_tune.problems.datasets import read_idx
 from dfa_tune.results import Store
@@ -137,9 +137,9 @@ KEYS = [
 
 def plan(text: str, *options: str) -> None:
     """What every command does first: read, validate, count; small sweeps are spread out to trials."""
-    agenda = Agenda(parse_sweep(text, "space.yaml", overrides=options), None)
-    if agenda.planned < 1000:
-        for trial in agenda.due({}):
+    plan = Plan(parse_sweep(text, "space.yaml", overrides=options), None)
+    if plan.planned < 1000:
+        for trial in plan.due({}):
             assert type(trial).from_json(json.loads(json.dumps(trial.to_json()))).id == trial.id
 
 
@@ -269,7 +269,7 @@ def test_checkpoints(examples: int) -> None:
     """Any bytes, any change to a good one, sealed or not: gone on from, or set aside."""
     import torch
 
-    trials = Agenda(parse_sweep(SPACE, "space.yaml"), None).due({})
+    trials = Plan(parse_sweep(SPACE, "space.yaml"), None).due({})
     pack, other = Pack(tuple(trials[:2])), Pack(tuple(trials[2:]))
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore", DamagedCheckpointWarning)

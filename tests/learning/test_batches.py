@@ -10,19 +10,19 @@ from dfa_tune.learning.batches import Batches, Items, item_order
 from dfa_tune.learning.product_cache import Table
 from dfa_tune.learning.settings import Network, Training
 from dfa_tune.learning.training import Member, PackTraining
-from dfa_tune.problems.epoch_sample import Draw
+from dfa_tune.problems.epoch_sample import EpochSample
 from dfa_tune.problems.kinds.parity import Problem, Settings
 
 CPU = torch.device("cpu")
 
 
-def some_draw(seed: int, tuples: int = 20, k: int = 3) -> Draw:
+def some_draw(seed: int, tuples: int = 20, k: int = 3) -> EpochSample:
     rng = np.random.default_rng(seed)
     items = rng.integers(0, 256, (11, 4, 2), dtype=np.uint8)
-    return Draw(items, rng.integers(0, 11, (tuples, k)), rng.integers(0, 2, tuples, dtype=np.uint8))
+    return EpochSample(items, rng.integers(0, 11, (tuples, k)), rng.integers(0, 2, tuples, dtype=np.uint8))
 
 
-def batches(draws: list[Draw], stream_of: list[int]) -> Batches:
+def batches(draws: list[EpochSample], stream_of: list[int]) -> Batches:
     return Batches(draws, Items(CPU, 4), stream_of, 8, 33.25, torch.float64, CPU)
 
 

@@ -12,7 +12,7 @@ from safetensors.torch import load, save
 
 from dfa_tune.learning.settings import Network, Training
 from dfa_tune.learning.training import Member, PackTraining
-from dfa_tune.problems.epoch_sample import Draw
+from dfa_tune.problems.epoch_sample import EpochSample
 from dfa_tune.problems.kinds import clusters, parity
 from dfa_tune.registry import FEEDBACK, OPTIMIZERS, RULES
 
@@ -25,9 +25,9 @@ Start = Callable[..., PackTraining]
 class NewItems(parity.Problem):
     """Parity whose images are another array in each epoch, as of a problem that augments them."""
 
-    def train(self, seed: int, epoch: int) -> Draw:
+    def train(self, seed: int, epoch: int) -> EpochSample:
         draw = super().train(seed, epoch)
-        return Draw(np.roll(draw.items, epoch, axis=2), draw.indices, draw.labels)
+        return EpochSample(np.roll(draw.items, epoch, axis=2), draw.indices, draw.labels)
 
 
 def start(

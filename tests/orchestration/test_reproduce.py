@@ -12,8 +12,8 @@ from typer.testing import CliRunner
 from dfa_tune.cli import app
 from dfa_tune.orchestration.driver.runner import TRAINER
 from dfa_tune.orchestration.packs.pack import Pack
-from dfa_tune.orchestration.worker.pack_run import PackWork
-from dfa_tune.planning.plan import Agenda
+from dfa_tune.orchestration.worker.pack_run import PackRun
+from dfa_tune.planning.plan import Plan
 from dfa_tune.planning.sweep import load_sweep
 from dfa_tune.problems.datasets import content_digest
 from dfa_tune.results import Store
@@ -34,7 +34,7 @@ def results(tmp_path: Path) -> Path:
     """The tuning trials of the space, in one file."""
     space = tmp_path / "once.yaml"
     space.write_text(SPACE)
-    trials = Agenda(load_sweep(space), content_digest("digits")).due({})
+    trials = Plan(load_sweep(space), content_digest("digits")).due({})
     config = {
         "results": str(tmp_path / "results"),
         "name": "once",
@@ -45,7 +45,7 @@ def results(tmp_path: Path) -> Path:
     config |= {"save_weights": False, "trainer": TRAINER}
     for k in (1, 2):
         pack = Pack(tuple(trial for trial in trials if trial.problem.k == k))
-        work = PackWork({**config, "pack": pack.to_json()})
+        work = PackRun({**config, "pack": pack.to_json()})
         work.advance(60.0)
         work.publish()
     space.unlink()  # what is needed is in the results

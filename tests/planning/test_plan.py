@@ -1,4 +1,4 @@
-"""The agenda: what is due, given what is known; no trial is trained here."""
+"""The plan: what is due, given what is known; no trial is trained here."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from dfa_tune.planning.plan import Agenda, between
+from dfa_tune.planning.plan import Plan, between
 from dfa_tune.planning.sweep import load_sweep
 from dfa_tune.planning.trial import Trial
 
@@ -25,16 +25,16 @@ NAN = float("nan")
 
 @pytest.fixture
 def plan(tmp_path: Path):
-    def _plan(*overrides: str, digest=None, **changes) -> Agenda:
+    def _plan(*overrides: str, digest=None, **changes) -> Plan:
         path = tmp_path / "tiny.yaml"
         path.write_text(yaml.safe_dump(BASE | changes))
-        return Agenda(load_sweep(path, overrides=overrides), digest)
+        return Plan(load_sweep(path, overrides=overrides), digest)
 
     return _plan
 
 
 def scored(trials: list[Trial], score: Callable[[float], float]) -> dict[str, float]:
-    """Criteria by learning rate."""
+    """Scores by learning rate."""
     return {trial.id: score(trial.learning_rate) for trial in trials}
 
 
@@ -43,12 +43,12 @@ def near(best: float) -> Callable[[float], float]:
     return lambda rate: -abs(math.log(rate / best))
 
 
-def finished(agenda: Agenda, score: Callable[[float], float]) -> dict[str, float]:
-    """The criteria when everything that ever becomes due is done."""
-    criteria: dict[str, float] = {}
-    while new := [trial for trial in agenda.due(criteria) if trial.id not in criteria]:
-        criteria |= scored(new, score)
-    return criteria
+def finished(plan: Plan, score: Callable[[float], float]) -> dict[str, float]:
+    """The scores when everything that ever becomes due is done."""
+    scores: dict[str, float] = {}
+    while new := [trial for trial in plan.due(scores) if trial.id not in scores]:
+        scores |= scored(new, score)
+    return scores
 
 
 def test_at_first_every_learning_rate_is_due_and_no_repetition(plan) -> None:
@@ -60,12 +60,12 @@ def test_at_first_every_learning_rate_is_due_and_no_repetition(plan) -> None:
 
 
 def test_a_method_is_repeated_as_soon_as_its_own_rates_are_known(plan) -> None:
-    agenda = plan()
-    bp, dfa = agenda.cells
-    criteria = scored(bp.tune_trials, near(0.1))
-    assert [trial.learning_rate for trial in bp.repeat_trials(criteria)] == [0.1] * 3
-    assert dfa.repeat_trials(criteria) is None
-    assert len(agenda.due(criteria)) == 8 + 3
+    plan = plan()
+    bp, dfa = plan.cells
+    scores = scored(bp.tune_trials, near(0.1))
+    assert [trial.learning_rate for trial in bp.repeat_trials(scores)] == [0.1] * 3
+    assert dfa.repeat_trials(scores) is None
+    assert len(plan.due(scores)) == 8 + 3
 
 
 def test_nothing_is_chosen_while_one_rate_is_unknown(plan) -> None:
@@ -74,17 +74,17 @@ def test_nothing_is_chosen_while_one_rate_is_unknown(plan) -> None:
 
 
 def test_repetitions_have_the_same_fresh_seeds_for_every_method(plan) -> None:
-    agenda = plan()
-    criteria = finished(agenda, near(0.1))
-    bp, dfa = ([trial.seed for trial in cell.repeat_trials(criteria)] for cell in agenda.cells)
-    assert bp == dfa == list(agenda.sweep.repetition_seeds)
+    plan = plan()
+    scores = finished(plan, near(0.1))
+    bp, dfa = ([trial.seed for trial in cell.repeat_trials(scores)] for cell in plan.cells)
+    assert bp == dfa == list(plan.sweep.repetition_seeds)
     assert 0 not in bp
 
 
 def test_a_given_rate_is_repeated_without_tuning(plan) -> None:
     cell = plan(learning_rates={"sgd": 0.5}).cells[0]
     assert cell.tune_trials == []
-    assert (cell.choice({}).learning_rate, cell.choice({}).criterion, cell.choice({}).at_edge) == (
+    assert (cell.choice({}).learning_rate, cell.choice({}).score, cell.choice({}).at_edge) == (
         0.5,
         None,
         False,
@@ -101,13 +101,13 @@ def test_the_highest_accuracy_wins_and_the_lowest_loss(plan) -> None:
 def test_a_diverged_rate_never_wins(plan) -> None:
     cell = plan().cells[0]
     choice = cell.choice(scored(cell.tune_trials, lambda rate: 0.01 if rate == 0.1 else NAN))
-    assert (choice.learning_rate, choice.criterion) == (0.1, 0.01)
+    assert (choice.learning_rate, choice.score) == (0.1, 0.01)
 
 
 def test_where_every_rate_diverged_the_lowest_is_repeated(plan) -> None:
     choice = (cell := plan().cells[0]).choice(scored(cell.tune_trials, lambda rate: NAN))
     assert choice.learning_rate == 0.001
-    assert math.isnan(choice.criterion)
+    assert math.isnan(choice.score)
 
 
 def test_of_equals_the_lower_rate_wins(plan) -> None:
@@ -123,14 +123,14 @@ def test_a_rate_at_the_end_of_its_range_is_at_the_edge(plan, best: float, at_edg
 
 def test_refining_tries_rates_between_the_best_ones_neighbours_then_chooses_among_all(plan) -> None:
     cell = plan("tuning.refine=4").cells[0]
-    criteria = scored(cell.tune_trials, near(0.05))  # best of the first round: 0.1
-    assert cell.choice(criteria) is None
-    refined = [trial for trial in cell.due(criteria) if trial.id not in criteria]
+    scores = scored(cell.tune_trials, near(0.05))  # best of the first round: 0.1
+    assert cell.choice(scores) is None
+    refined = [trial for trial in cell.due(scores) if trial.id not in scores]
     assert {(trial.stage, trial.seed) for trial in refined} == {("tune", 0)}
     # a third and two thirds of the decade below 0.1, and of the one above
     expected = [10 ** (-2 + 1 / 3), 10 ** (-2 + 2 / 3), 10 ** (-1 + 1 / 3), 10 ** (-1 + 2 / 3)]
     assert [trial.learning_rate for trial in refined] == pytest.approx(expected, rel=5e-6)
-    choice = cell.choice(criteria | scored(refined, near(0.05)))
+    choice = cell.choice(scores | scored(refined, near(0.05)))
     assert choice.learning_rate == pytest.approx(10 ** (-2 + 2 / 3), rel=5e-6)
     assert not choice.at_edge
 
@@ -149,41 +149,41 @@ def test_rates_closer_than_six_digits_are_refined_all_the_same() -> None:
 
 
 def test_each_point_of_an_axis_is_tuned_for_itself(plan) -> None:
-    agenda = plan("problem.k=[1, 3]")
-    assert [(cell.method.rule, cell.axes) for cell in agenda.cells] == [
+    plan = plan("problem.k=[1, 3]")
+    assert [(cell.method.rule, cell.axes) for cell in plan.cells] == [
         (rule, {"k": k}) for rule in ("bp", "dfa") for k in (1, 3)
     ]
-    one, three = agenda.cells[:2]
-    criteria = scored(one.tune_trials, near(0.01)) | scored(three.tune_trials, near(0.1))
-    assert [cell.choice(criteria).learning_rate for cell in (one, three)] == [0.01, 0.1]
+    one, three = plan.cells[:2]
+    scores = scored(one.tune_trials, near(0.01)) | scored(three.tune_trials, near(0.1))
+    assert [cell.choice(scores).learning_rate for cell in (one, three)] == [0.01, 0.1]
 
 
 def test_axes_have_their_columns_values(plan) -> None:
-    agenda = plan("network.hidden=[[8], [8, 4]]", "training.batch_size=[10, full]")
-    assert agenda.cells[0].axes == {"hidden": "8", "batch_size": 10}
-    assert agenda.cells[-1].axes == {"hidden": "8,4", "batch_size": 100}
-    trial = agenda.cells[-1].tune_trials[0].columns()
-    assert {name: trial[name] for name in agenda.cells[-1].axes} == agenda.cells[-1].axes
+    plan = plan("network.hidden=[[8], [8, 4]]", "training.batch_size=[10, full]")
+    assert plan.cells[0].axes == {"hidden": "8", "batch_size": 10}
+    assert plan.cells[-1].axes == {"hidden": "8,4", "batch_size": 100}
+    trial = plan.cells[-1].tune_trials[0].columns()
+    assert {name: trial[name] for name in plan.cells[-1].axes} == plan.cells[-1].axes
 
 
 def test_a_rate_tuned_at_one_point_is_reused_along_the_axis(plan) -> None:
-    agenda = plan("problem.k=[1, 3]", "tuning.at={problem.k: 3}", "tuning.refine=2")
-    one, three = agenda.cells[:2]
+    plan = plan("problem.k=[1, 3]", "tuning.at={problem.k: 3}", "tuning.refine=2")
+    one, three = plan.cells[:2]
     assert (one.tune_trials, len(three.tune_trials)) == ([], 4)
-    assert {trial.problem.k for trial in agenda.due({})} == {3}
-    criteria = finished(agenda, near(0.1))
-    assert one.choice(criteria) == three.choice(criteria)
-    assert [(t.problem.k, t.learning_rate) for t in one.due(criteria)] == [(1, 0.1)] * 3
-    assert len(three.due(criteria)) == 4 + 2 + 3
+    assert {trial.problem.k for trial in plan.due({})} == {3}
+    scores = finished(plan, near(0.1))
+    assert one.choice(scores) == three.choice(scores)
+    assert [(t.problem.k, t.learning_rate) for t in one.due(scores)] == [(1, 0.1)] * 3
+    assert len(three.due(scores)) == 4 + 2 + 3
 
 
 def test_a_rate_tuned_off_the_axis_is_tuned_once_and_reused(plan) -> None:
-    agenda = plan("network.activation=[relu, tanh]", "tuning.at={problem.k: 1, network.activation: relu}")
-    first, second = agenda.cells[:2]
+    plan = plan("network.activation=[relu, tanh]", "tuning.at={problem.k: 1, network.activation: relu}")
+    first, second = plan.cells[:2]
     assert [trial.problem.k for trial in first.tune_trials] == [1] * 4
     assert second.tune_trials == []
-    criteria = finished(agenda, near(0.1))
-    assert {trial.problem.k for cell in (first, second) for trial in cell.repeat_trials(criteria)} == {3}
+    scores = finished(plan, near(0.1))
+    assert {trial.problem.k for cell in (first, second) for trial in cell.repeat_trials(scores)} == {3}
 
 
 @pytest.mark.parametrize(
@@ -202,15 +202,15 @@ def test_a_rate_tuned_off_the_axis_is_tuned_once_and_reused(plan) -> None:
     ],
 )
 def test_what_is_planned_is_what_becomes_due_each_trial_once(plan, options: tuple[str, ...]) -> None:
-    agenda = plan(*options)
+    plan = plan(*options)
     for score in (near(0.1), near(0.001), lambda rate: NAN):
-        due = agenda.due(finished(agenda, score))
-        assert len({trial.id for trial in due}) == len(due) == agenda.planned
+        due = plan.due(finished(plan, score))
+        assert len({trial.id for trial in due}) == len(due) == plan.planned
 
 
 def test_a_method_that_an_axis_does_not_concern_has_one_cell(plan) -> None:
-    agenda = plan("network.feature_std=[0.1, 0.2]", "methods.0.rule=[bp, gaussian_features]")
-    assert [(cell.method.rule, cell.axes["feature_std"]) for cell in agenda.cells] == [
+    plan = plan("network.feature_std=[0.1, 0.2]", "methods.0.rule=[bp, gaussian_features]")
+    assert [(cell.method.rule, cell.axes["feature_std"]) for cell in plan.cells] == [
         ("bp", None),
         ("gaussian_features", 0.1),
         ("gaussian_features", 0.2),
@@ -218,8 +218,8 @@ def test_a_method_that_an_axis_does_not_concern_has_one_cell(plan) -> None:
 
 
 def test_a_rate_chosen_on_validation_is_repeated_on_the_test_set(plan) -> None:
-    agenda = plan("tuning.split=validation")
-    due = agenda.due(finished(agenda, near(0.1)))
+    plan = plan("tuning.split=validation")
+    due = plan.due(finished(plan, near(0.1)))
     assert {(trial.stage, trial.split) for trial in due} == {("tune", "validation"), ("repeat", "test")}
 
 
@@ -235,7 +235,7 @@ def test_trials_carry_the_content_of_their_data_set(plan) -> None:
 def test_ten_thousand_trials_are_planned_within_two_seconds(plan) -> None:
     methods = [{"rule": ["bp", "dfa"], "optimizer": "sgd"}]
     start = time.process_time()
-    agenda = plan("problem.k=" + str(list(range(1, 51))), "repetitions=96", methods=methods)
-    criteria = finished(agenda, near(0.1))
+    plan = plan("problem.k=" + str(list(range(1, 51))), "repetitions=96", methods=methods)
+    scores = finished(plan, near(0.1))
     assert time.process_time() - start < 2
-    assert len(criteria) == agenda.planned == 10_000
+    assert len(scores) == plan.planned == 10_000

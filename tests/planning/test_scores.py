@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dfa_tune.planning.scores import criteria, final
+from dfa_tune.planning.scores import final, trial_scores
 
 
 def rows(**trials: list[float | None]) -> pd.DataFrame:
@@ -22,43 +22,43 @@ def rows(**trials: list[float | None]) -> pd.DataFrame:
 
 
 def test_the_criterion_is_the_mean_of_the_last_window() -> None:
-    found = criteria(rows(a=[0.1, 0.5, 0.7], b=[0.9, 0.2, 0.3]), "test_accuracy", 2)
+    found = trial_scores(rows(a=[0.1, 0.5, 0.7], b=[0.9, 0.2, 0.3]), "test_accuracy", 2)
     assert found == pytest.approx({"a": 0.6, "b": 0.25})
 
 
 def test_rows_may_come_in_any_order() -> None:
     table = rows(a=[0.1, 0.5, 0.7], b=[0.9, 0.2, 0.3])
-    assert criteria(table.sample(frac=1, random_state=3), "test_accuracy", 2) == criteria(
+    assert trial_scores(table.sample(frac=1, random_state=3), "test_accuracy", 2) == trial_scores(
         table, "test_accuracy", 2
     )
 
 
 def test_a_window_longer_than_the_trial_takes_all_rows() -> None:
-    assert criteria(rows(a=[0.2, 0.4]), "test_accuracy", 10) == pytest.approx({"a": 0.3})
+    assert trial_scores(rows(a=[0.2, 0.4]), "test_accuracy", 10) == pytest.approx({"a": 0.3})
 
 
 def test_the_window_counts_rows_not_epochs() -> None:
     table = rows(a=[0.1, 0.5, 0.7]).assign(epoch=[10, 20, 25])
-    assert criteria(table, "test_accuracy", 2) == pytest.approx({"a": 0.6})
+    assert trial_scores(table, "test_accuracy", 2) == pytest.approx({"a": 0.6})
 
 
 def test_a_diverged_trial_has_nan_though_its_last_rows_are_finite() -> None:
     table = rows(a=[0.5, 0.6], b=[0.5, 0.6])
     table.loc[(table.trial_id == "a") & (table.epoch == 1), "diverged"] = True
-    found = criteria(table, "test_accuracy", 1)
+    found = trial_scores(table, "test_accuracy", 1)
     assert math.isnan(found["a"])
     assert found["b"] == 0.6
 
 
 def test_a_null_within_the_window_gives_nan() -> None:
     table = rows(a=[0.5, None, 0.6], b=[None, 0.5, 0.6]).assign(diverged=False)
-    found = criteria(table, "test_accuracy", 2)
+    found = trial_scores(table, "test_accuracy", 2)
     assert math.isnan(found["a"])
     assert found["b"] == pytest.approx(0.55)
 
 
 def test_no_rows_give_no_criteria() -> None:
-    assert criteria(rows(a=[0.5]).iloc[:0], "test_accuracy", 10) == {}
+    assert trial_scores(rows(a=[0.5]).iloc[:0], "test_accuracy", 10) == {}
 
 
 def test_ten_thousand_trials_agree_with_a_loop_in_under_a_second() -> None:
@@ -74,7 +74,7 @@ def test_ten_thousand_trials_agree_with_a_loop_in_under_a_second() -> None:
         }
     ).sample(frac=1, random_state=0)
     start = time.perf_counter()
-    found = criteria(table, "test_accuracy", window)
+    found = trial_scores(table, "test_accuracy", window)
     assert time.perf_counter() - start < 1
     expected = {name: sum(line[-window:]) / window for name, line in zip(names, values.tolist(), strict=True)}
     assert found == pytest.approx(expected, rel=1e-12)

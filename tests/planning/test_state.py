@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from dfa_tune.planning.plan import Agenda
-from dfa_tune.planning.state import Ledger
+from dfa_tune.planning.plan import Plan
+from dfa_tune.planning.state import SweepState
 from dfa_tune.planning.sweep import load_sweep
 from dfa_tune.results.store import Store
 
@@ -20,18 +20,18 @@ save_weights: {save_weights}
 """
 
 
-def ledger(folder: Path, name: str, save_weights: bool) -> Ledger:
+def state(folder: Path, name: str, save_weights: bool) -> SweepState:
     space = folder / f"{name}.yaml"
     space.write_text(SPACE.format(name=name, save_weights=str(save_weights).lower()))
     store = Store(folder / "results", name)
-    return Ledger(Agenda(load_sweep(space)), store, store.read())
+    return SweepState(Plan(load_sweep(space)), store, store.read())
 
 
-def finish(known: Ledger) -> None:
+def finish(known: SweepState) -> None:
     """Give every trial a row, without training any."""
     while ready := known.ready():
         rows = [{**t.columns(), "epoch": 1, "test_accuracy": 0.6, "diverged": False} for t in ready]
-        known.store.publish(f"pack{len(known.criteria)}", rows, {})
+        known.store.publish(f"pack{len(known.scores)}", rows, {})
         known.refresh()
 
 
@@ -39,11 +39,11 @@ def finish(known: Ledger) -> None:
 def test_a_space_that_saves_weights_trains_its_repetitions_itself(
     tmp_path: Path, save_weights: bool, left: set[str]
 ) -> None:
-    finish(ledger(tmp_path, "first", False))
-    foreseen = ledger(tmp_path, "second", save_weights)
+    finish(state(tmp_path, "first", False))
+    foreseen = state(tmp_path, "second", save_weights)
     assert foreseen.foresee() == (8 if not save_weights else 4)
     assert foreseen.store.read().empty  # as it was
-    second = ledger(tmp_path, "second", save_weights)
+    second = state(tmp_path, "second", save_weights)
     assert second.count().done == 0
     assert second.take_over() == (8 if not save_weights else 4)
     assert {trial.stage for trial in second.ready()} == left

@@ -13,20 +13,20 @@ from dfa_tune.results.store import Store
 
 
 @pytest.fixture
-def agenda(plan):
+def plan(plan):
     """The plan with the data set's digest, as a run has it."""
-    from dfa_tune.planning.plan import Agenda
+    from dfa_tune.planning.plan import Plan
     from dfa_tune.problems.datasets import content_digest
 
-    return lambda *overrides: Agenda(plan(*overrides).sweep, content_digest("digits"))
+    return lambda *overrides: Plan(plan(*overrides).sweep, content_digest("digits"))
 
 
 def publish(results, rows) -> None:
     Store(results, "tiny").publish("some", rows, {})
 
 
-def test_a_finished_sweep_is_loaded_whole(space, agenda, trained, tmp_path) -> None:
-    rows = trained(agenda())
+def test_a_finished_sweep_is_loaded_whole(space, plan, trained, tmp_path) -> None:
+    rows = trained(plan())
     publish(tmp_path / "results", rows)
     found = load_results(space, tmp_path / "results")
     assert len(found) == len(rows) == (2 * 3 + 2 * 3) * 4  # (rates + repetitions) of two methods, 4 epochs
@@ -39,8 +39,8 @@ def test_no_results_yet_are_no_rows_with_all_columns(space, tmp_path) -> None:
     assert {"trial_id", "method", "test_accuracy"} <= set(found.columns)
 
 
-def test_trials_of_the_same_space_with_other_settings_are_not_shown(space, agenda, trained, tmp_path) -> None:
-    rows, others = trained(agenda()), trained(agenda("problem.k=1"))
+def test_trials_of_the_same_space_with_other_settings_are_not_shown(space, plan, trained, tmp_path) -> None:
+    rows, others = trained(plan()), trained(plan("problem.k=1"))
     store = Store(tmp_path, "tiny")
     store.publish("three", rows, {})
     store.publish("one", others, {})
@@ -49,10 +49,10 @@ def test_trials_of_the_same_space_with_other_settings_are_not_shown(space, agend
 
 
 def test_repetitions_at_a_rate_that_is_not_the_chosen_one_are_not_shown(
-    space, agenda, trained, learning, tmp_path
+    space, plan, trained, learning, tmp_path
 ) -> None:
-    chosen = trained(agenda())
-    other = trained(agenda("learning_rates.sgd=1.0"))  # the same seeds at a rate that loses
+    chosen = trained(plan())
+    other = trained(plan("learning_rates.sgd=1.0"))  # the same seeds at a rate that loses
     store = Store(tmp_path, "tiny")
     store.publish("a", chosen, {})
     store.publish("b", other, {})
@@ -60,42 +60,42 @@ def test_repetitions_at_a_rate_that_is_not_the_chosen_one_are_not_shown(
     assert set(found[found.stage == "repeat"].learning_rate) == {0.1}
 
 
-def test_the_stage_is_the_one_that_the_space_gives(space, agenda, trained, tmp_path) -> None:
-    rows = trained(agenda())
+def test_the_stage_is_the_one_that_the_space_gives(space, plan, trained, tmp_path) -> None:
+    rows = trained(plan())
     publish(tmp_path, rows.assign(stage="tune"))
     found = load_results(space, tmp_path)
     assert (found.stage == "repeat").sum() == 2 * 3 * 4
 
 
-def test_one_method_can_be_kept(space, agenda, trained, tmp_path) -> None:
-    publish(tmp_path, trained(agenda()))
+def test_one_method_can_be_kept(space, plan, trained, tmp_path) -> None:
+    publish(tmp_path, trained(plan()))
     assert set(load_results(space, tmp_path, methods=["dfa-sgd"]).method) == {"dfa-sgd"}
 
 
-def test_a_loaded_sweep_will_do(space, agenda, trained, tmp_path) -> None:
-    publish(tmp_path, trained(agenda()))
+def test_a_loaded_sweep_will_do(space, plan, trained, tmp_path) -> None:
+    publish(tmp_path, trained(plan()))
     assert len(load_results(load_sweep(space), tmp_path)) == 48
     with pytest.raises(UserError, match="taken as it is"):
         load_results(load_sweep(space), tmp_path, methods=["dfa-sgd"])
 
 
 def test_results_are_read_where_the_data_set_is_missing(space, plan, trained, tmp_path) -> None:
-    from dfa_tune.planning.plan import Agenda
+    from dfa_tune.planning.plan import Plan
 
     overrides = ["problem.dataset=kmnist"]
-    rows = trained(Agenda(plan(*overrides).sweep, "0123456789abcdef"))
+    rows = trained(Plan(plan(*overrides).sweep, "0123456789abcdef"))
     publish(tmp_path, rows)
-    agenda, found = load(space, tmp_path, data=tmp_path / "no data", overrides=overrides)
+    plan, found = load(space, tmp_path, data=tmp_path / "no data", overrides=overrides)
     assert len(found) == 48
-    assert agenda.cells[0].tune_trials[0].data_digest == "0123456789abcdef"
+    assert plan.cells[0].tune_trials[0].data_digest == "0123456789abcdef"
 
 
 def test_two_versions_of_a_missing_data_set_are_not_mixed(space, plan, trained, tmp_path) -> None:
-    from dfa_tune.planning.plan import Agenda
+    from dfa_tune.planning.plan import Plan
 
     overrides = ["problem.dataset=kmnist"]
     for digest in ("0123456789abcdef", "fedcba9876543210"):
-        Store(tmp_path, "tiny").publish(digest, trained(Agenda(plan(*overrides).sweep, digest)), {})
+        Store(tmp_path, "tiny").publish(digest, trained(Plan(plan(*overrides).sweep, digest)), {})
     with pytest.raises(UserError, match="2 different versions"):
         load_results(space, tmp_path, data=tmp_path / "no data", overrides=overrides)
 

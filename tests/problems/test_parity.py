@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from dfa_tune.problems.datasets import DATASETS, load_images
-from dfa_tune.problems.epoch_sample import Draw
+from dfa_tune.problems.epoch_sample import EpochSample
 from dfa_tune.problems.kinds.parity import Problem, Settings
 
 SEEDS = st.integers(0, 2**31)
@@ -25,12 +25,12 @@ def small(folder: Path, split: str = "test", k: int = 3, train: int = TRAIN, tes
     )
 
 
-def numbers(draw: Draw) -> NDArray[np.uint8]:
+def numbers(draw: EpochSample) -> NDArray[np.uint8]:
     """Which images of the small data set are drawn, each once."""
     return np.unique(draw.items[draw.indices, 0, 0])
 
 
-def same(a: Draw, b: Draw) -> bool:
+def same(a: EpochSample, b: EpochSample) -> bool:
     return np.array_equal(a.indices, b.indices) and np.array_equal(a.labels, b.labels)
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from dfa_tune.errors import UserError
 from dfa_tune.results import Leases, Store
-from dfa_tune.results.storage import RemotePlace, place
+from dfa_tune.results.storage import RemoteStorage, place
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def test_a_store_on_an_object_store_can_be_sent_to_a_worker(remote, rows):
 
 
 def test_a_remote_path_is_shown_without_credentials():
-    remote = RemotePlace("s3://AKIAUSER:s3cr3t%2Fkey@bucket/prefix?endpoint_override=host:1&token=t0ken")
+    remote = RemoteStorage("s3://AKIAUSER:s3cr3t%2Fkey@bucket/prefix?endpoint_override=host:1&token=t0ken")
     assert remote.full("sweep/figures") == "s3://bucket/prefix/sweep/figures"
 
 
@@ -89,7 +89,7 @@ def test_credentials_in_a_uri_are_refused_and_not_repeated(uri):
     "uri", ["abfs://container@account.dfs.core.windows.net/x", "s3://bucket/a:b@c?endpoint_override=host:1"]
 )
 def test_a_user_or_an_endpoint_is_no_credential(uri):
-    assert isinstance(place(uri), RemotePlace)
+    assert isinstance(place(uri), RemoteStorage)
 
 
 class LeakyFileSystem(fsspec.AbstractFileSystem):  # type: ignore[misc]  # fsspec has no types
@@ -107,7 +107,7 @@ class LeakyFileSystem(fsspec.AbstractFileSystem):  # type: ignore[misc]  # fsspe
 def test_what_a_clients_error_tells_of_the_credentials_is_masked(operation):
     fsspec.register_implementation("leaky", LeakyFileSystem, clobber=True)
     store = Store("leaky://bucket/prefix", "sweep")
-    store.place = RemotePlace("leaky://AKIAUSER:s3cr3t%2Fkey@bucket/prefix?token=t0ken")
+    store.place = RemoteStorage("leaky://AKIAUSER:s3cr3t%2Fkey@bucket/prefix?token=t0ken")
     with pytest.raises(UserError, match=r"leaky://bucket/prefix/sweep.*may not") as caught:
         getattr(store, operation)()
     for secret in ("AKIAUSER", "s3cr3t", "t0ken"):
@@ -127,5 +127,5 @@ def test_what_has_no_scheme_is_a_local_path(text):
 
 def test_s3_is_reached_through_pyarrow_without_a_further_package():
     uri = "s3://user:secret@bucket/prefix?endpoint_override=127.0.0.1:9&scheme=http&region=us-east-1"
-    filesystem, root = RemotePlace(uri)._opened
+    filesystem, root = RemoteStorage(uri)._opened
     assert (filesystem.fs.type_name, root) == ("s3", "bucket/prefix")

@@ -10,7 +10,7 @@ from dfa_tune.orchestration.packs.time_estimate import work
 RECALL = 2.0  # times as long as a GPU would take: below that what a core has done already is worth more
 
 
-class Pace:
+class Balance:
     """The pace of each kind, from the last pack that reported; times are in seconds.
 
     A pack's time is taken to grow with its trials' work on a core, and on a GPU with that of one of them.

@@ -79,7 +79,7 @@ class Progress(Callback):
     def _work_done(self) -> float:
         """Trials done, those being trained by their share of epochs."""
         assert self._searcher is not None
-        return self._searcher.ledger.count().done + sum(share * n for share, n in self._shares.values())
+        return self._searcher.state.count().done + sum(share * n for share, n in self._shares.values())
 
     def left(self) -> float | None:
         """Seconds that the rest will take at the rate so far; None until that can be told."""
@@ -89,13 +89,13 @@ class Progress(Callback):
         done, elapsed = self._work_done(), time.monotonic() - begun
         if done - before <= 0 or elapsed < 1:
             return None
-        return (self._searcher.ledger.count().planned - done) * elapsed / (done - before)
+        return (self._searcher.state.count().planned - done) * elapsed / (done - before)
 
     def _lines(self) -> tuple[str, str, float]:
         elapsed = clock(time.monotonic() - self._start)
         if self._searcher is None or self._first is None:
             return f"{self._note} ...   {elapsed} elapsed", "", 0.0
-        count = self._searcher.ledger.count()
+        count = self._searcher.state.count()
         running = sum(len(p.trials) for name, p in self._searcher.running.items() if name in self._begun)
         left = self.left()
         failed = sum(len(pack.trials) for pack in self._searcher.failed.values())
@@ -105,8 +105,8 @@ class Progress(Callback):
             + f"   {elapsed} elapsed"
             + (f", about {clock(left)} left" if left is not None else "")
         )
-        best = sorted(self._searcher.ledger.best(), key=lambda item: -(item[1].criterion or 0))
-        shown = ", ".join(f"{name} {choice.criterion:.3f}" for name, choice in best[:BEST_SHOWN])
+        best = sorted(self._searcher.state.best(), key=lambda item: -(item[1].score or 0))
+        shown = ", ".join(f"{name} {choice.score:.3f}" for name, choice in best[:BEST_SHOWN])
         return first, f"best so far: {shown}" if shown else "", self._work_done() / count.planned
 
     def _render(self) -> Table:

@@ -12,7 +12,7 @@ from dfa_tune.planning.trial import Trial
 Cut: TypeAlias = Callable[[list[Trial], bool], list[Pack]]
 
 
-class Waiting:
+class PackQueues:
     """`cut(trials, gpu)` makes packs of trials: large ones for a GPU, small ones for a core.
 
     What is bound to its queue keeps its size there: packs that have a checkpoint, or were split.

@@ -18,7 +18,7 @@ from dfa_tune.errors import UserError
 from dfa_tune.orchestration.packs.placement import Machines, find_slots
 from dfa_tune.orchestration.packs.placement import Resources as Resources
 from dfa_tune.orchestration.worker.versions import versions
-from dfa_tune.planning.state import Count, Ledger
+from dfa_tune.planning.state import Count, SweepState
 from dfa_tune.planning.sweep import Sweep, load_sweep
 from dfa_tune.planning.sweep_results import load
 from dfa_tune.problems.datasets import data_folder
@@ -76,20 +76,20 @@ def run_sweep(
     store.drop_copies()
     failures.clear(store)
     known = store.names()  # before they are read: what comes meanwhile is read again
-    agenda, rows = load(sweep, store.location, data=data)
-    ledger = Ledger(agenda, store, rows, known)
-    taken_over = ledger.take_over()
-    before = ledger.count()
+    plan, rows = load(sweep, store.location, data=data)
+    state = SweepState(plan, store, rows, known)
+    taken_over = state.take_over()
+    before = state.count()
     failed: dict[str, str] = {}
     if before.remaining:
-        failed = _train(sweep, ledger, data, resources or Resources(), console, trainer, meanwhile)
-    count = ledger.count()
+        failed = _train(sweep, state, data, resources or Resources(), console, trainer, meanwhile)
+    count = state.count()
     return Outcome(count, count.done - before.done, taken_over, set_aside, failed)
 
 
 def _train(
     sweep: Sweep,
-    ledger: Ledger,
+    state: SweepState,
     data: str | Path | None,
     resources: Resources,
     console: Console | None,
@@ -109,12 +109,12 @@ def _train(
         with Progress(console or Console(quiet=True), sweep.name) as progress:
             if meanwhile is not None:  # not before: from here on this process waits for others
                 threading.Thread(target=meanwhile, daemon=True).start()
-            return _fit(sweep, ledger, data, resources, session.start(), progress, trainer)
+            return _fit(sweep, state, data, resources, session.start(), progress, trainer)
 
 
 def _fit(
     sweep: Sweep,
-    ledger: Ledger,
+    state: SweepState,
     data: str | Path | None,
     resources: Resources,
     machines: Machines,
@@ -123,15 +123,15 @@ def _fit(
 ) -> dict[str, str]:
     from ray import tune
 
-    from dfa_tune.orchestration.driver.scheduler import Overseer
+    from dfa_tune.orchestration.driver.scheduler import PackScheduler
     from dfa_tune.orchestration.driver.searcher import TuneThenRepeat
     from dfa_tune.orchestration.worker.trainable import PackTrainable
     from dfa_tune.results.leases import Leases
 
     devices = {point.training.device for point in sweep.points}
-    leases = Leases(ledger.store, uuid.uuid4().hex)
+    leases = Leases(state.store, uuid.uuid4().hex)
     constant = {
-        "results": str(ledger.store.location),
+        "results": str(state.store.location),
         "name": sweep.name,
         "data": str(data_folder(data).absolute()) if sweep.datasets else None,
         "threads": resources.cpus_per_pack,
@@ -144,7 +144,7 @@ def _fit(
     # Tune lets a searcher have one trial pending; ours knows how many packs should wait for a worker
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = "1000000"
     slots = find_slots(machines, resources, devices)
-    searcher = TuneThenRepeat(ledger, leases, constant, size=resources.pack, slots=slots)
+    searcher = TuneThenRepeat(state, leases, constant, size=resources.pack, slots=slots)
     progress.watch(searcher)
 
     def follow(machines: Machines) -> None:
@@ -153,13 +153,13 @@ def _fit(
 
     scratch = tempfile.mkdtemp(prefix="dfa_tune-")  # Tune's own notes; ours are in the store
     try:
-        with _watched(ledger, constant, sweep, resources, follow, progress), warnings.catch_warnings():
+        with _watched(state, constant, sweep, resources, follow, progress), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             tuner = tune.Tuner(
                 PackTrainable,
                 tune_config=tune.TuneConfig(
                     search_alg=searcher,
-                    scheduler=Overseer(searcher),
+                    scheduler=PackScheduler(searcher),
                     num_samples=-1,
                     max_concurrent_trials=resources.max_concurrent,
                     reuse_actors=True,
@@ -184,12 +184,12 @@ def _fit(
         for trial, pack in searcher.failed.items()
     }
     for pack, cause in failed.items():
-        failures.record(ledger.store, pack.id, [trial.id for trial in pack.trials], cause)
+        failures.record(state.store, pack.id, [trial.id for trial in pack.trials], cause)
     return {trial.id: cause for pack, cause in failed.items() for trial in pack.trials}
 
 
 def _watched(
-    ledger: Ledger,
+    state: SweepState,
     constant: dict[str, Any],
     sweep: Sweep,
     resources: Resources,
@@ -201,5 +201,5 @@ def _watched(
         return nullcontext()
     from dfa_tune.orchestration.cluster.nodes import Expected, Nodes
 
-    expected = Expected.here(ledger.store, constant["data"], sweep.datasets, constant["owner"])
-    return Nodes(expected, ledger.store, changed=follow, tell=progress.say)
+    expected = Expected.here(state.store, constant["data"], sweep.datasets, constant["owner"])
+    return Nodes(expected, state.store, changed=follow, tell=progress.say)

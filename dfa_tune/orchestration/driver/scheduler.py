@@ -9,7 +9,7 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from dfa_tune.orchestration.driver.searcher import TuneThenRepeat
 
 
-class Overseer(FIFOScheduler):
+class PackScheduler(FIFOScheduler):
     """Packs in the order in which they come; stops those that the searcher wants back.
 
     Tells the searcher what a worker that failed said last, before it hears of the failure: a ResultGrid does

@@ -9,14 +9,14 @@ from typing import Any
 from ray.tune.search import Searcher
 
 from dfa_tune.errors import UserError
-from dfa_tune.orchestration.driver.balance import Pace
-from dfa_tune.orchestration.driver.queues import Waiting
-from dfa_tune.orchestration.packs.gpu_pack_size import Throughput
+from dfa_tune.orchestration.driver.balance import Balance
+from dfa_tune.orchestration.driver.queues import PackQueues
+from dfa_tune.orchestration.packs.gpu_pack_size import GpuPackSize
 from dfa_tune.orchestration.packs.pack import Pack, PackSize, make_packs, together
 from dfa_tune.orchestration.packs.placement import Slots, step_seconds
 from dfa_tune.orchestration.worker.checkpoints import Checkpoints
 from dfa_tune.orchestration.worker.trainable import REFUSED, TAKEN, TOO_LARGE, UNWRITABLE
-from dfa_tune.planning.state import Ledger
+from dfa_tune.planning.state import SweepState
 from dfa_tune.planning.trial import Trial
 from dfa_tune.results.leases import EXPIRES, Leases
 
@@ -37,7 +37,7 @@ class TuneThenRepeat(Searcher):
 
     def __init__(
         self,
-        ledger: Ledger,
+        state: SweepState,
         leases: Leases,
         constant: dict[str, Any],
         *,
@@ -45,14 +45,14 @@ class TuneThenRepeat(Searcher):
         slots: Sequence[Slots],
     ) -> None:
         super().__init__()
-        self.ledger, self._leases, self._constant, self._size = ledger, leases, constant, size
+        self.state, self._leases, self._constant, self._size = state, leases, constant, size
         self.slots = slots
-        self._checkpoints = Checkpoints(ledger.store)
-        self._checkpoints.clear(ledger.criteria)
+        self._checkpoints = Checkpoints(state.store)
+        self._checkpoints.clear(state.scores)
         self._seen: set[str] = set()
-        self._stale = True  # whether the ledger may know of trials that have not been seen
-        self._waiting = Waiting(self._make)
-        self._pace, self._throughput = Pace(), Throughput()
+        self._stale = True  # whether the state may know of trials that have not been seen
+        self._waiting = PackQueues(self._make)
+        self._pace, self._throughput = Balance(), GpuPackSize()
         self._elsewhere: list[Pack] = []  # another run is at them
         self._polled = self._refreshed = 0.0
         self._saved: dict[str, float] = {}  # of each pack, the share of epochs its checkpoint had last
@@ -86,8 +86,8 @@ class TuneThenRepeat(Searcher):
 
         To be asked with the pack's lease in hand, which nobody else can then be training.
         """
-        self.ledger.refresh()
-        left = [trial for trial in pack.trials if trial.id not in self.ledger.criteria]
+        self.state.refresh()
+        left = [trial for trial in pack.trials if trial.id not in self.state.scores]
         if len(left) == len(pack.trials):
             return False
         self._leases.release(pack.id)
@@ -103,12 +103,12 @@ class TuneThenRepeat(Searcher):
     def _fill(self) -> None:
         if self._elsewhere and time.monotonic() - self._polled > POLL_SECONDS:
             self._polled = time.monotonic()
-            self.ledger.refresh()
+            self.state.refresh()
             waiting, self._elsewhere, self._stale = self._elsewhere, [], True
-            self._add([t for pack in waiting for t in pack.trials if t.id not in self.ledger.criteria])
+            self._add([t for pack in waiting for t in pack.trials if t.id not in self.state.scores])
         if self._stale and not self._waiting:
             self._stale = False
-            new = [trial for trial in self.ledger.ready() if trial.id not in self._seen]
+            new = [trial for trial in self.state.ready() if trial.id not in self._seen]
             self._seen.update(trial.id for trial in new)
             self._add(new)
 
@@ -228,13 +228,13 @@ class TuneThenRepeat(Searcher):
         """The pack was published, or else a core has given it up."""
         self._stale = True
         try:
-            self.ledger.absorb_file(pack.id)
+            self.state.absorb_file(pack.id)
         except FileNotFoundError:
             if trial_id in self._recalled:
                 self._checkpoints.remove(pack.id)  # of a core: a GPU begins anew
                 self._waiting.bind([pack], gpu=True)  # this run keeps its lease
             else:  # merged into another file already
-                self.ledger.refresh()
+                self.state.refresh()
 
     def _died(self, trial_id: str, pack: Pack, gpu: bool) -> None:
         deaths = self._deaths.get(pack.id, 0)

@@ -10,7 +10,7 @@ GAIN = 1.1  # times the trials an hour that a larger pack must bring to be follo
 APART = 1.4  # times as large a pack must be to tell anything about size
 
 
-class Throughput:
+class GpuPackSize:
     """The size that pays, for each kind of trials (what those of a pack have in common).
 
     Packs double as long as the largest so far trained GAIN times the trials an hour of the smaller ones. When

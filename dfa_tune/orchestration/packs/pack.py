@@ -10,7 +10,7 @@ from functools import cached_property
 from itertools import pairwise
 from typing import Any, Literal
 
-from dfa_tune.orchestration.packs.gpu_pack_size import Throughput
+from dfa_tune.orchestration.packs.gpu_pack_size import GpuPackSize
 from dfa_tune.orchestration.packs.memory import WORKER_BYTES, available_memory, largest_pack
 from dfa_tune.orchestration.packs.time_estimate import work
 from dfa_tune.planning.trial import Trial
@@ -64,7 +64,7 @@ def make_packs(
     slots: int,
     gpu: bool = False,
     memory: float | None = None,
-    throughput: Throughput | None = None,
+    throughput: GpuPackSize | None = None,
 ) -> list[Pack]:
     """`trials` cut into packs, in their order; `slots` packs run at once.
 
@@ -79,7 +79,7 @@ def make_packs(
         return [Pack(tuple(part)) for group in groups.values() for part in _even_parts(group, size)]
     count = sum(map(len, groups.values()))
     fair = count if gpu and slots == 1 else max(1, count // (PACKS_PER_SLOT * slots))
-    measured = (throughput or Throughput()) if gpu else None
+    measured = (throughput or GpuPackSize()) if gpu else None
     if memory is None:
         memory = available_memory()
     each = MEMORY_SHARE * memory / slots - (0 if gpu else WORKER_BYTES)
@@ -90,7 +90,7 @@ def make_packs(
     ]
 
 
-def _worthwhile(trial: Trial, on_gpu: Throughput | None) -> int:
+def _worthwhile(trial: Trial, on_gpu: GpuPackSize | None) -> int:
     """How many such trials gain from each other's company."""
     if on_gpu is not None:
         return on_gpu.wanted(together(trial))

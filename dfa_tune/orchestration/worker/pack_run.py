@@ -22,7 +22,7 @@ class UnwritableError(Exception):
     """Rows or a checkpoint cannot be written: no pack of this run will fare better."""
 
 
-class PackWork:
+class PackRun:
     """A pack that is being trained. `config` is that of `PackTrainable`.
 
     Goes on from the pack's checkpoint where there is one.

@@ -13,7 +13,7 @@ from ray import tune
 
 from dfa_tune.errors import UserError
 from dfa_tune.orchestration.packs.pack import Pack
-from dfa_tune.orchestration.worker.pack_run import PackWork, UnwritableError, out_of_memory
+from dfa_tune.orchestration.worker.pack_run import PackRun, UnwritableError, out_of_memory
 from dfa_tune.orchestration.worker.versions import differences, versions
 from dfa_tune.results.leases import EXPIRES, Leases
 from dfa_tune.results.store import Store
@@ -56,7 +56,7 @@ class PackTrainable(tune.Trainable):
     def _begin(self, config: dict[str, Any]) -> None:
         self._stop_heartbeat()
         self._config, self._pack = config, Pack.from_json(config["pack"])
-        self._work: PackWork | None = None  # built in the first step, which can tell how that failed
+        self._work: PackRun | None = None  # built in the first step, which can tell how that failed
         leases = Leases(Store(config["results"], config["name"]), config["owner"])
         self._heartbeat = _Heartbeat(leases, self._pack)
 
@@ -77,7 +77,7 @@ class PackTrainable(tune.Trainable):
 
     def _train(self) -> dict[str, Any]:
         if self._work is None:
-            self._work = PackWork(self._config)
+            self._work = PackRun(self._config)
         work = self._work
         work.advance(self._config["step_seconds"])
         if work.finished:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from dfa_tune.problems.epoch_sample import Draw
+from dfa_tune.problems.epoch_sample import EpochSample
 from dfa_tune.problems.streams import generator
 
 Label = Annotated[int, Field(ge=0, le=1, strict=True)]
@@ -65,16 +65,16 @@ class Problem:
         self.inputs = settings.d
         self._known: dict[tuple[int, str], tuple[NDArray[np.float32], NDArray[np.uint8]]] = {}
 
-    def train(self, seed: int, epoch: int) -> Draw:
+    def train(self, seed: int, epoch: int) -> EpochSample:
         """The seed's n training points, in this epoch's order."""
         points, labels = self._points(seed, "train", self.settings.n)
         order = generator(seed, "train", epoch).permutation(len(labels))
-        return Draw(points, order[:, None], labels[order])
+        return EpochSample(points, order[:, None], labels[order])
 
-    def test(self, seed: int, epoch: int) -> Draw:
+    def test(self, seed: int, epoch: int) -> EpochSample:
         """The seed's test points, the same at every epoch; a validation split has its own."""
         points, labels = self._points(seed, self._split, self.settings.test_samples)
-        return Draw(points, np.arange(len(labels))[:, None], labels)
+        return EpochSample(points, np.arange(len(labels))[:, None], labels)
 
     def _points(self, seed: int, stream: str, count: int) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
         key = (seed, stream)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from dfa_tune.problems.datasets import DATASETS, Images, load_images, moments
-from dfa_tune.problems.epoch_sample import Draw
+from dfa_tune.problems.epoch_sample import EpochSample
 from dfa_tune.problems.streams import generator
 
 Count = Annotated[int, Field(ge=1, strict=True)]
@@ -81,17 +81,17 @@ class Problem:
         # The thesis samples MNIST by permutations; `digits` has too few images for an epoch of them
         self._replace = settings.dataset == "digits"
 
-    def train(self, seed: int, epoch: int) -> Draw:
+    def train(self, seed: int, epoch: int) -> EpochSample:
         """Fresh training tuples: (train_samples, k) indices from stream "train"."""
         assert self.settings.train_samples is not None
         return self._draw(self._training, self.settings.train_samples, generator(seed, "train", epoch))
 
-    def test(self, seed: int, epoch: int) -> Draw:
+    def test(self, seed: int, epoch: int) -> EpochSample:
         """Fresh test tuples: (test_samples, k) indices from stream "test"."""
         assert self.settings.test_samples is not None
         return self._draw(self._testing, self.settings.test_samples, generator(seed, "test", epoch))
 
-    def _draw(self, part: Part, samples: int, rng: np.random.Generator) -> Draw:
+    def _draw(self, part: Part, samples: int, rng: np.random.Generator) -> EpochSample:
         count = len(part.positions)
         if self._replace:
             drawn = rng.integers(0, count, (samples, self.settings.k))
@@ -99,7 +99,7 @@ class Problem:
             drawn = np.stack([_permuted(rng, count, samples) for _ in range(self.settings.k)], axis=1)
         images, indices = part.images, part.positions[drawn]
         labels = images.digits[indices].sum(axis=1, dtype=np.int64) % 2
-        return Draw(images.pixels, indices, labels.astype(np.uint8))
+        return EpochSample(images.pixels, indices, labels.astype(np.uint8))
 
 
 def _permuted(rng: np.random.Generator, count: int, samples: int) -> NDArray[np.int64]:

@@ -10,11 +10,11 @@ import pandas as pd
 import pytest
 
 from dfa_tune.orchestration.driver.searcher import TuneThenRepeat
-from dfa_tune.orchestration.packs.gpu_pack_size import FIRST, MOST, Throughput
+from dfa_tune.orchestration.packs.gpu_pack_size import FIRST, MOST, GpuPackSize
 from dfa_tune.orchestration.packs.pack import Pack
 from dfa_tune.orchestration.packs.placement import Slots
-from dfa_tune.planning.plan import Agenda
-from dfa_tune.planning.state import Ledger
+from dfa_tune.planning.plan import Plan
+from dfa_tune.planning.state import SweepState
 from dfa_tune.planning.sweep import load_sweep
 from dfa_tune.results.leases import Leases
 from dfa_tune.results.store import Store
@@ -32,7 +32,7 @@ learning_rates: {sgd: {low: 0.001, high: 1.0, points: 700}}
 
 def sizes(seconds: Callable[[int], float], packs: int, room: int = MOST, trials: int = 10**6) -> list[int]:
     """Packs, one after another, on a GPU that takes seconds(P) for one of P and holds `room` trials."""
-    known, tried = Throughput(), []
+    known, tried = GpuPackSize(), []
     for _ in range(packs):
         size = min(known.wanted("a"), trials)
         tried.append(size)
@@ -70,29 +70,29 @@ def test_what_does_not_fit_is_halved_and_not_tried_again() -> None:
 
 def test_packs_that_are_smaller_because_trials_are_few_tell_little() -> None:
     assert sizes(lambda size: 10.0, 3, trials=20) == [20, 20, 20]
-    known = Throughput()
+    known = GpuPackSize()
     known.ended("a", 20, 10.0)
     known.ended("a", 21, 20.0)  # as good as the same size
     assert known.wanted("a") == FIRST
 
 
 def test_kinds_do_not_tell_of_one_another() -> None:
-    known = Throughput()
+    known = GpuPackSize()
     known.ended("a", 64, 1.0)
     known.too_large("b", 64)
     assert (known.wanted("a"), known.wanted("b"), known.wanted("c")) == (128, 32, 64)
 
 
 @pytest.fixture
-def ledger(tmp_path: Path) -> Ledger:
+def state(tmp_path: Path) -> SweepState:
     (tmp_path / "tiny.yaml").write_text(SPACE)
     sweep = load_sweep(tmp_path / "tiny.yaml")
-    return Ledger(Agenda(sweep, "0" * 16), Store(tmp_path / "results", "tiny"), pd.DataFrame())
+    return SweepState(Plan(sweep, "0" * 16), Store(tmp_path / "results", "tiny"), pd.DataFrame())
 
 
-def searcher(ledger: Ledger, size: Any = "auto") -> TuneThenRepeat:
+def searcher(state: SweepState, size: Any = "auto") -> TuneThenRepeat:
     slots = [Slots(request={"CPU": 1.0, "GPU": 1.0}, count=1, memory=1e12)]
-    return TuneThenRepeat(ledger, Leases(ledger.store), {}, size=size, slots=slots)
+    return TuneThenRepeat(state, Leases(state.store), {}, size=size, slots=slots)
 
 
 def next_size(search: TuneThenRepeat, name: str) -> int:
@@ -101,29 +101,29 @@ def next_size(search: TuneThenRepeat, name: str) -> int:
     return len(Pack.from_json(config["pack"]).trials)
 
 
-def end(search: TuneThenRepeat, ledger: Ledger, name: str, seconds: float) -> None:
+def end(search: TuneThenRepeat, state: SweepState, name: str, seconds: float) -> None:
     """The pack of that name is published after `seconds`."""
     pack = search.running[name]
     columns = {"device": "cuda", "epoch": 1, "test_accuracy": 0.5, "diverged": False, "seconds": 0.0}
-    ledger.store.publish(pack.id, [{**trial.columns(), **columns} for trial in pack.trials], {})
+    state.store.publish(pack.id, [{**trial.columns(), **columns} for trial in pack.trials], {})
     search.on_trial_complete(name, {"saved": 0.0, "progress": 1.0, "pack_seconds": seconds})
 
 
-def test_packs_that_wait_are_cut_anew_when_larger_ones_pay(ledger: Ledger) -> None:
-    search = searcher(ledger)
+def test_packs_that_wait_are_cut_anew_when_larger_ones_pay(state: SweepState) -> None:
+    search = searcher(state)
     first, second = next_size(search, "a"), next_size(search, "b")
     assert FIRST - 1 <= first <= second <= FIRST  # 700 in 11 even parts; one trains and one waits
-    end(search, ledger, "a", 10.0)
+    end(search, state, "a", 10.0)
     third = next_size(search, "c")
     assert 1.5 * second < third <= 2 * FIRST  # those left in even parts of no more than twice as many
-    end(search, ledger, "b", 10.0)
+    end(search, state, "b", 10.0)
     assert next_size(search, "d") == third
-    end(search, ledger, "c", 10.0 * third / first)  # no more trials an hour than before
+    end(search, state, "c", 10.0 * third / first)  # no more trials an hour than before
     assert next_size(search, "e") <= FIRST
 
 
-def test_after_a_pack_too_large_those_that_wait_are_as_small_as_its_halves(ledger: Ledger) -> None:
-    search = searcher(ledger)
+def test_after_a_pack_too_large_those_that_wait_are_as_small_as_its_halves(state: SweepState) -> None:
+    search = searcher(state)
     first = next_size(search, "a")
     too_large = {
         "saved": 0.0,
@@ -134,12 +134,12 @@ def test_after_a_pack_too_large_those_that_wait_are_as_small_as_its_halves(ledge
     }
     search.on_trial_complete("a", too_large)
     assert [next_size(search, name) for name in "bc"] == [first // 2, first - first // 2]  # its own halves
-    end(search, ledger, "b", 1.0)
+    end(search, state, "b", 1.0)
     assert next_size(search, "d") <= first // 2
 
 
-def test_a_size_that_was_asked_for_stays(ledger: Ledger) -> None:
-    search = searcher(ledger, size=50)
+def test_a_size_that_was_asked_for_stays(state: SweepState) -> None:
+    search = searcher(state, size=50)
     assert next_size(search, "a") == 50
-    end(search, ledger, "a", 10.0)
+    end(search, state, "a", 10.0)
     assert next_size(search, "b") == 50

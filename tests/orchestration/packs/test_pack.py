@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from dfa_tune.orchestration.packs.gpu_pack_size import FIRST, Throughput
+from dfa_tune.orchestration.packs.gpu_pack_size import FIRST, GpuPackSize
 from dfa_tune.orchestration.packs.memory import (
     WORKER_BYTES,
     largest_pack,
@@ -15,7 +15,7 @@ from dfa_tune.orchestration.packs.memory import (
     seed_bytes,
 )
 from dfa_tune.orchestration.packs.pack import CACHED_BYTES, CPU_PACK, MEMORY_SHARE, Pack, make_packs, together
-from dfa_tune.planning.plan import Agenda
+from dfa_tune.planning.plan import Plan
 from dfa_tune.planning.sweep import load_sweep
 from dfa_tune.planning.trial import Trial
 
@@ -23,7 +23,7 @@ from dfa_tune.planning.trial import Trial
 @pytest.fixture(scope="module")
 def trials() -> list[Trial]:
     """The quickstart's tune trials: 5 of each of four methods."""
-    return Agenda(load_sweep("quickstart"), "0" * 16).due({})
+    return Plan(load_sweep("quickstart"), "0" * 16).due({})
 
 
 def test_packs_hold_every_trial_once(trials: list[Trial]) -> None:
@@ -85,7 +85,7 @@ def test_a_steps_hidden_units_stay_in_a_cores_cache(trials: list[Trial]) -> None
 
 def test_packs_on_a_gpu_are_as_large_as_packs_before_them_showed_to_pay(trials: list[Trial]) -> None:
     group = [replace(trials[0], learning_rate=0.001 * n) for n in range(1, 1001)]
-    known, room = Throughput(), 1e12
+    known, room = GpuPackSize(), 1e12
 
     def largest() -> int:
         return max(len(p.trials) for p in make_packs(group, "auto", 1, True, room, known))

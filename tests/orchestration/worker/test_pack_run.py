@@ -17,8 +17,8 @@ from dfa_tune.orchestration.driver.runner import TRAINER
 from dfa_tune.orchestration.packs.pack import Pack
 from dfa_tune.orchestration.worker import pack_run
 from dfa_tune.orchestration.worker.checkpoints import Checkpoint, DamagedCheckpointWarning
-from dfa_tune.orchestration.worker.pack_run import PackWork, UnwritableError
-from dfa_tune.planning.plan import Agenda
+from dfa_tune.orchestration.worker.pack_run import PackRun, UnwritableError
+from dfa_tune.planning.plan import Plan
 from dfa_tune.planning.sweep import load_sweep
 from dfa_tune.problems.datasets import content_digest
 from dfa_tune.results import Store
@@ -34,7 +34,7 @@ learning_rates: {adam: [0.001, 0.003, 0.01]}
 
 BATCHES = 64  # an epoch
 
-Make = Callable[..., PackWork]
+Make = Callable[..., PackRun]
 
 
 @pytest.fixture(autouse=True)
@@ -49,9 +49,9 @@ def make(tmp_path: Path) -> Make:
     """The pack of all the space's tuning trials, with results under the folder given."""
     space = tmp_path / "tiny.yaml"
     space.write_text(SPACE)
-    trials = Agenda(load_sweep(space), content_digest("digits")).due({})
+    trials = Plan(load_sweep(space), content_digest("digits")).due({})
 
-    def _make(results: Path, count: int = 3, **changes: Any) -> PackWork:
+    def _make(results: Path, count: int = 3, **changes: Any) -> PackRun:
         config = {
             "pack": Pack(tuple(trials[:count])).to_json(),
             "results": str(results),
@@ -63,12 +63,12 @@ def make(tmp_path: Path) -> Make:
             "save_weights": True,
             "trainer": TRAINER,
         }
-        return PackWork(config | changes)
+        return PackRun(config | changes)
 
     return _make
 
 
-def finish(pack: PackWork) -> pd.DataFrame:
+def finish(pack: PackRun) -> pd.DataFrame:
     while not pack.finished:
         pack.advance(10.0)
     pack.publish()
@@ -82,7 +82,7 @@ def whole(make: Make, tmp_path: Path) -> pd.DataFrame:
     return finish(make(tmp_path / "whole"))
 
 
-def interrupted(make: Make, results: Path) -> PackWork:
+def interrupted(make: Make, results: Path) -> PackRun:
     """A pack whose process died in mid-epoch, after several checkpoints."""
     pack = make(results)
     while pack.training.epoch < 3 or not pack.training.steps % BATCHES:
