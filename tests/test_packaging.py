@@ -115,7 +115,7 @@ def test_from_the_wheel_figures_claims_and_the_reports_page_are_found(
     installed: Path, tmp_path: Path
 ) -> None:
     code = (
-        "from dfa_tune.analysis import claims, extras, report;"
+        "from dfa_tune.analysis import extras, report; from dfa_tune.config import claims;"
         "print('figure' in extras.script('quickstart'), len(claims.load_claims()) >= 20,"
         " (report.TEMPLATES / 'report.html.j2').is_file())"
     )
