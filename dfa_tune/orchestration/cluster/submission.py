@@ -22,7 +22,7 @@ from uuid import uuid4
 
 from dfa_tune.bundled import PACKAGE, bundled
 from dfa_tune.errors import UserError
-from dfa_tune.orchestration.cluster.session import quiet, use_token
+from dfa_tune.orchestration.cluster.environment import set_quiet, use_token
 from dfa_tune.planning.sweep import Sweep
 from dfa_tune.results.provenance import revision
 
@@ -58,7 +58,7 @@ class JobServer:
     def __init__(self, address: str) -> None:
         if not address.startswith(("http://", "https://")):
             raise UserError(f"--address {address}: valid here: the job server's URL, e.g. {SERVER}")
-        quiet()
+        set_quiet()
         use_token(f"--address {address}")
         self.address = address
         if find_spec("aiohttp") is None:
