@@ -1,0 +1,58 @@
+"""What a job takes along to the cluster, and which requests are refused before anything travels."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from dfa_tune.bundled import PACKAGE
+from dfa_tune.cli import app
+from dfa_tune.orchestration.cluster.submission import stage
+from dfa_tune.results.provenance import revision
+
+
+def test_a_job_takes_along_the_code_and_neither_data_nor_results(tmp_path: Path) -> None:
+    stage(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["dfa_tune"]
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert sum(path.stat().st_size for path in files) < 5e6
+    assert not [path for path in files if path.suffix in (".parquet", ".pyc", ".safetensors")]
+    sources = {path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py")}
+    assert sources <= {path.relative_to(tmp_path / "dfa_tune") for path in files}
+
+
+def test_a_job_knows_its_search_spaces_and_which_checkout_it_came_from(tmp_path: Path) -> None:
+    stage(tmp_path)
+    ask = "import json; from dfa_tune.results.provenance import revision; print(json.dumps(revision()))"
+    for command, wanted in (([sys.executable, "-m", "dfa_tune", "list"], "quickstart"),
+                            ([sys.executable, "-c", ask], json.dumps(revision()))):  # fmt: skip
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+        assert wanted in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "answer"),
+    [
+        (["submit", "quickstart", "--results", "results"], "--results results: valid: an absolute path"),
+        (["submit", "quickstart", "--results", "/r", "--data", "data"], "--data data: valid: an absolute"),
+        (["submit", "quickstart", "--results", "/r", "--pack", "0"], "--pack 0; valid: auto"),
+        (["jobs", "--address", "10.0.0.1:6379"], "valid here: the job server's URL"),
+        (["jobs", "--stop"], "--stop: name the job"),
+    ],
+)
+def test_a_wrong_request_is_refused_before_anything_travels(arguments: list[str], answer: str) -> None:
+    done = CliRunner().invoke(app, arguments)
+    assert (done.exit_code, answer in done.output) == (2, True), done.output
+
+
+@pytest.mark.skipif(find_spec("aiohttp") is not None, reason="the extra `cluster` is installed")
+def test_without_the_extra_for_clusters_the_answer_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
+    done = CliRunner().invoke(app, ["jobs"])
+    assert (done.exit_code, "install dfa-tune with its extra `cluster`" in done.output) == (2, True)
