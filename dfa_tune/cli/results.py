@@ -125,16 +125,17 @@ def compact(space: Space, results: Results = "results") -> None:
     typer.echo(f"{sweep.name}: {removed} files fewer")
 
 
+@app.command("repeat", hidden=True)  # its name in version 0.1
 @app.command(rich_help_panel="Results")
-def repeat(
-    trial_id: Annotated[str, typer.Argument(help="As in the results' column trial_id.")],
+def reproduce(
+    trial_id: Annotated[str, typer.Argument(help="A value of the results' column trial_id.")],
     results: Results = "results",
     data: Data = None,
 ) -> None:
-    """Runs one recorded trial again, and says whether the numbers are the same."""
-    from dfa_tune.orchestration.reproduce import repeat as repeat_trial
+    """Train one recorded trial again, and say whether the numbers are the same."""
+    from dfa_tune.orchestration.reproduce import reproduce as train_again
 
-    done = repeat_trial(trial_id, results, data=data)
+    done = train_again(trial_id, results, data=data)
     trial, recorded = done.trial, done.recorded
     typer.echo(f"{trial_id}: {trial.method.name}, rate {trial.learning_rate:g}, seed {trial.seed}")
     typer.echo(
@@ -153,7 +154,7 @@ def repeat(
         typer.echo(f"  {name:<13} {then} then, {now} now")
     if done.difference is not None:
         if not done.environment:
-            typer.echo("  nothing that a file records of its environment differs")
+            typer.echo("  nothing that the file records of its environment differs")
         raise typer.Exit(1)
 
 

@@ -1,4 +1,7 @@
-"""One recorded trial again, from nothing but its file: are the numbers the same, and if not, what is not?"""
+"""Trains one recorded trial again, from its file alone, and compares the numbers.
+
+Where numbers differ, it says what else does: versions, the processor, the code.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 COMPARED = (*METRICS, "diverged")
-# What can make numbers differ that are the same in intention
+# Keys of a file's metadata that can explain why numbers differ
 ENVIRONMENT = (
     "device",
     "torch",
@@ -40,7 +43,10 @@ ENVIRONMENT = (
 
 @dataclass(frozen=True)
 class Difference:
-    """The first number that is not the same, and by how much its metric differs at most."""
+    """The first number that differs.
+
+    `recorded`, `now`: its two values. `largest`: its metric's largest absolute difference in any epoch.
+    """
 
     epoch: int
     metric: str
@@ -50,8 +56,12 @@ class Difference:
 
 
 @dataclass(frozen=True)
-class Repetition:
-    """What came of it. `environment`: what is not as it was, name to (recorded, here)."""
+class Reproduction:
+    """The result of training a recorded trial again.
+
+    `rows`: how many epochs were compared. `difference`: None where all numbers are equal bit for bit.
+    `environment`: the keys of ENVIRONMENT whose values differ, each with (recorded, here).
+    """
 
     trial: Trial
     recorded: Recorded
@@ -60,11 +70,14 @@ class Repetition:
     environment: dict[str, tuple[str, str]]
 
 
-def repeat(trial_id: str, results: str | Path = "results", *, data: str | Path | None = None) -> Repetition:
-    """Train the recorded trial `trial_id` again, alone, and compare it with its rows under `results`.
+def reproduce(
+    trial_id: str, results: str | Path = "results", *, data: str | Path | None = None
+) -> Reproduction:
+    """Train the recorded trial `trial_id` again, in a pack of its own, and compare it with its rows.
 
-    Only the trial's file is used: the space in its metadata, and its rows. Nothing is written. Raises
-    UserError where there is no such trial, or where this code or these data cannot give its numbers.
+    Uses nothing of `results` but the trial's file: the search space in its metadata, and its rows. Writes
+    nothing. Raises UserError where there is no such trial, where this dfa_tune computes other numerics, or
+    where the data set has other content.
     """
     recorded = _find(trial_id, results)
     trial = _trial(trial_id, recorded)
@@ -73,7 +86,7 @@ def repeat(trial_id: str, results: str | Path = "results", *, data: str | Path |
         ensure(dataset, data)
         if (here := content_digest(dataset, data)) != trial.data_digest:
             raise UserError(
-                f"trial {trial_id} was trained on a data set {dataset!r} of content {trial.data_digest};"
+                f"trial {trial_id} was trained on a data set {dataset!r} with the digest {trial.data_digest};"
                 f" the one here has {here}; name the folder of the right one with --data"
             )
     training = start_training(Pack((trial,)), str(data_folder(data).absolute()), threads=1)
@@ -86,7 +99,7 @@ def repeat(trial_id: str, results: str | Path = "results", *, data: str | Path |
         for name in ENVIRONMENT
         if recorded.metadata.get(name) != now[name]
     }
-    return Repetition(trial, recorded, len(found), _difference(recorded.rows, found, training), differing)
+    return Reproduction(trial, recorded, len(found), _difference(recorded.rows, found, training), differing)
 
 
 def _find(trial_id: str, results: str | Path) -> Recorded:
@@ -96,9 +109,7 @@ def _find(trial_id: str, results: str | Path) -> Recorded:
     if recorded is None:
         raise UserError(f"trial {trial_id}: not among the finished trials under {results}")
     if "space" not in recorded.metadata:
-        raise UserError(
-            f"trial {trial_id}: the metadata of {recorded.path} does not say of which space it is"
-        )
+        raise UserError(f"trial {trial_id}: the metadata of {recorded.path} does not hold its search space")
     return recorded
 
 
@@ -107,8 +118,8 @@ def _trial(trial_id: str, recorded: Recorded) -> Trial:
     if row["numerics"] != NUMERICS_VERSION:
         revision = recorded.metadata.get("git_revision", "unknown")
         raise UserError(
-            f"trial {trial_id} was computed by version {row['numerics']} of the numerics, this dfa_tune has"
-            f" version {NUMERICS_VERSION}; valid: the dfa_tune that computed it (revision {revision})"
+            f"trial {trial_id} was computed by version {row['numerics']} of the numerics, but this dfa_tune"
+            f" has version {NUMERICS_VERSION}; use the dfa_tune that computed it (revision {revision})"
         )
     sweep = parse_sweep(recorded.metadata["space"], f"the space in {recorded.path}")
     digests = dict.fromkeys(sweep.datasets, row["data_digest"])
@@ -116,14 +127,14 @@ def _trial(trial_id: str, recorded: Recorded) -> Trial:
     trial = Plan(sweep, digests).trial(trial_id, learning_rate=rate, seed=seed, split=row["split"])
     if trial is None:
         raise UserError(
-            f"trial {trial_id}: the space in the metadata of {recorded.path} has no trial with this id;"
-            " the file was made by hand, or by another dfa_tune"
+            f"trial {trial_id}: the search space in the metadata of {recorded.path} has no trial with this"
+            " id; the file was changed by hand, or another dfa_tune wrote it"
         )
     return trial
 
 
 def _difference(recorded: pd.DataFrame, found: list[dict[str, Any]], training: Any) -> Difference | None:
-    """The first number in order of epochs that is not the same bit for bit; null equals null."""
+    """The first number, by epoch, that differs in any bit; null equals null."""
     import pandas as pd
 
     now = pd.DataFrame(found).assign(diverged=training.diverged[0])

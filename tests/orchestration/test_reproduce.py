@@ -1,4 +1,4 @@
-"""A recorded trial is run again from its file alone."""
+"""A recorded trial is trained again from its file alone."""
 
 from __future__ import annotations
 
@@ -52,8 +52,8 @@ def results(tmp_path: Path) -> Path:
     return tmp_path / "results"
 
 
-def repeat(trial_id: str, results: Path) -> tuple[int, str, str]:
-    done = CliRunner().invoke(app, ["repeat", trial_id, "--results", str(results)])
+def reproduce(trial_id: str, results: Path) -> tuple[int, str, str]:
+    done = CliRunner().invoke(app, ["reproduce", trial_id, "--results", str(results)])
     assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
     return done.exit_code, done.stdout, done.stderr
 
@@ -72,14 +72,22 @@ def some_trial(results: Path) -> str:
 
 def test_every_recorded_trial_comes_out_identical(results: Path) -> None:
     for trial_id in pd.read_parquet(results / "once" / "epochs")["trial_id"].unique():
-        code, out, _ = repeat(trial_id, results)
+        code, out, _ = reproduce(trial_id, results)
         assert code == 0, out
         assert "identical  all 3 rows, bit for bit" in out
 
 
+def test_the_name_that_the_command_had_in_version_0_1_still_works(results: Path) -> None:
+    arguments = [some_trial(results), "--results", str(results)]
+    old, new = (CliRunner().invoke(app, [name, *arguments]) for name in ("repeat", "reproduce"))
+    assert (old.exit_code, old.stdout) == (0, new.stdout)
+    listed = CliRunner().invoke(app, ["--help"]).output
+    assert ("│ reproduce " in listed, "│ repeat " in listed) == (True, False)
+
+
 def test_also_after_the_files_were_merged(results: Path) -> None:
     Store(results, "once").compact()
-    assert repeat(some_trial(results), results)[0] == 0
+    assert reproduce(some_trial(results), results)[0] == 0
 
 
 def test_the_first_number_that_differs_is_named_and_what_differs_around_it(results: Path) -> None:
@@ -95,7 +103,7 @@ def test_the_first_number_that_differs_is_named_and_what_differs_around_it(resul
         return pa.Table.from_pandas(frame, schema=table.schema).replace_schema_metadata(metadata)
 
     rewrite(results, trial_id, change)
-    code, out, _ = repeat(trial_id, results)
+    code, out, _ = reproduce(trial_id, results)
     assert code == 1
     assert "first at epoch 2, test_loss" in out
     assert "by at most 0.25" in out
@@ -107,7 +115,7 @@ def test_the_first_number_that_differs_is_named_and_what_differs_around_it(resul
     [("0123456789abcdef", "not among the finished trials"), ("../x", "16 hex characters")],
 )
 def test_a_trial_that_is_not_there_is_one_message(results: Path, trial_id: str, says: str) -> None:
-    code, _, err = repeat(trial_id, results)
+    code, _, err = reproduce(trial_id, results)
     assert (code, says in err) == (2, True)
 
 
@@ -121,7 +129,7 @@ def test_another_version_of_the_numerics_names_the_revision_that_has_it(results:
         return table.set_column(at, "numerics", pa.array([0] * len(table)))
 
     rewrite(results, trial_id, change)
-    code, _, err = repeat(trial_id, results)
+    code, _, err = reproduce(trial_id, results)
     assert code == 2
     assert "version 0 of the numerics" in err
     assert "revision" in err
@@ -130,7 +138,7 @@ def test_another_version_of_the_numerics_names_the_revision_that_has_it(results:
 def test_a_space_in_the_metadata_that_is_none_is_refused_by_the_files_name(results: Path) -> None:
     trial_id = some_trial(results)
     rewrite(results, trial_id, lambda t: t.replace_schema_metadata({b"space": b"name: [../x"}))
-    code, _, err = repeat(trial_id, results)
+    code, _, err = reproduce(trial_id, results)
     assert code == 2
     assert "the space in" in err
     assert ".parquet" in err
