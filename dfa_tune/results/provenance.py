@@ -1,4 +1,4 @@
-"""Where numbers come from: what each file of results says of the code and the machine that made it."""
+"""Provenance: what the metadata of each results file says of the code and the machine that made it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from dfa_tune.results.store import Store
 
 UNKNOWN = "unknown"
 PACKAGES = {"dfa_tune": "dfa-tune", "torch": "torch", "ray": "ray", "numpy": "numpy"}
-# What `metadata` writes and tells two origins apart; the host's name is nobody's business
+# The keys that distinguish two origins in a report; the host is left out, as its name is private
 ORIGIN_KEYS = (
     "git_revision",
     "git_dirty",
@@ -38,11 +38,11 @@ ORIGIN_KEYS = (
 def metadata(
     space_text: str, start: datetime | float, end: datetime | float, device: str, cuda: str | None = None
 ) -> dict[str, str]:
-    """What is written into a file of results, all of it text.
+    """The metadata of a results file; all values are text.
 
     start, end: when the pack's training began and ended (`datetime`, or seconds since the epoch).
-    device: its name, e.g. "NVIDIA H100"; "cpu" is completed by the processor's model.
-    cuda: the version torch was built for; torch is not imported here, so the caller says it.
+    device: the GPU's name, e.g. "NVIDIA H100"; or "cpu", to which the processor's model is added.
+    cuda: the version that torch was built for. The caller gives it, as this module does not import torch.
     """
     return {
         **_code(),
@@ -57,14 +57,14 @@ def metadata(
 
 
 def _iso(when: datetime | float) -> str:
-    """In UTC, so that times sort as text."""
+    """In UTC, so that times sort as texts do."""
     moment = when if isinstance(when, datetime) else datetime.fromtimestamp(when, UTC)
     return moment.astimezone(UTC).isoformat(timespec="microseconds")
 
 
 @cache
 def _code() -> dict[str, str]:
-    """Revision and versions; asked once, as a process goes on with the code it has imported."""
+    """Revision and versions; read once, because a process keeps running the code that it has imported."""
     commit, dirty = revision()
     versions = {name: _version(package) for name, package in PACKAGES.items()}
     return {"git_revision": commit, "git_dirty": dirty, "python": platform.python_version(), **versions}
@@ -78,7 +78,10 @@ def _version(package: str) -> str:
 
 
 def revision() -> tuple[str, str]:
-    """(revision, "true" or "false") of the checkout that this code is of, or was sent from; or unknown."""
+    """(revision, "true" or "false": whether the code differs from it), or "unknown" for both.
+
+    Of the checkout that this code belongs to, or that it was submitted to a cluster from.
+    """
     try:
         commit, dirty = json.loads((PACKAGE / "_bundled" / "revision.json").read_text())
     except FileNotFoundError:
@@ -87,10 +90,10 @@ def revision() -> tuple[str, str]:
 
 
 def _git(package: Path) -> tuple[str, str]:
-    """(revision, "true" or "false": whether the package differs from it) of the checkout, or unknown.
+    """As `revision`, from git.
 
-    A wheel may be installed inside somebody else's checkout: its revision would say nothing of us. And what
-    a run writes into its own checkout, as into docs/results, changes no number: only the package counts.
+    A wheel may be installed inside an unrelated checkout, whose revision says nothing of this code. Only
+    changes of the package count: results that a run writes into its own checkout change no number.
     """
     if _run(package, ["ls-files", "--error-unmatch", "__init__.py"]) is None:
         return UNKNOWN, UNKNOWN
@@ -112,7 +115,7 @@ def _run(folder: Path, arguments: Sequence[str]) -> str | None:
 
 @cache
 def _processor() -> str:
-    """The processor's model: bit-identical numbers are promised for CPUs of one type."""
+    """The processor's model: numbers are promised to be bit-identical on CPUs of one type."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
@@ -123,7 +126,10 @@ def _processor() -> str:
 
 @dataclass(frozen=True)
 class Origin:
-    """The code and the machine of some files, "" where a file does not say; times are ISO, in UTC."""
+    """The code and the machine that made `files` files.
+
+    `values`: by ORIGIN_KEYS, "" where a file does not say. `start`, `end`: of all of them, ISO 8601 in UTC.
+    """
 
     values: dict[str, str]
     files: int
@@ -132,7 +138,7 @@ class Origin:
 
 
 def origins(store: Store) -> list[Origin]:
-    """The different origins of a sweep's files, in order of their first start; reads footers alone."""
+    """The distinct origins of a sweep's files, by their first start; parses the files' footers only."""
     found: dict[tuple[str, ...], list[dict[str, str]]] = {}
     for name in store.place.files(store.epochs):
         if name.endswith(".parquet") and not name.startswith((".", "_")):
@@ -156,5 +162,5 @@ def _file_metadata(store: Store, name: str) -> dict[str, str]:
     try:
         content = pq.read_schema(pa.BufferReader(store.place.read(f"{store.epochs}/{name}"))).metadata or {}
     except (pa.ArrowException, OSError):
-        return {}  # torn: readers of rows pass it over too, and say so
+        return {}  # damaged: whoever reads its rows reports it
     return {key.decode(errors="replace"): value.decode(errors="replace") for key, value in content.items()}

@@ -207,7 +207,7 @@ def test_to_others_no_port_is_open_but_sshs(cluster: Cluster) -> None:
 )
 def test_whoever_has_not_the_token_is_refused(cluster: Cluster, environment: dict[str, str]) -> None:
     run = f"dfa-tune run quickstart --results /tmp/r --address {cluster.head.address}:6379; echo code $?"
-    answer = "does not take this machine's token"
+    answer = "does not accept this machine's token"
     assert answer in (said := cluster.on(cluster.one, run, **environment))
     assert "code 2" in said
     said = cluster.on(cluster.head, "dfa-tune jobs; echo code $?", **environment)

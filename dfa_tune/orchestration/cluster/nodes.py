@@ -1,7 +1,7 @@
-"""The machines of a cluster: whether each may train, and how much they have as they come and go.
+"""Watches a cluster's machines: which may train, and what resources they have as they join and leave.
 
-A machine whose versions, data or results' folder are not the driver's would give other numbers, or lose
-them. Where one is there at the start, nothing starts; where one joins later, it is kept from training.
+A machine with other versions, other data or another results folder than the driver would compute other
+numbers, or lose them. If there is one at the start, nothing starts. One that joins later gets no packs.
 """
 
 from __future__ import annotations
@@ -22,16 +22,18 @@ from dfa_tune.orchestration.worker.versions import differences, versions
 from dfa_tune.problems.datasets import content_digest
 from dfa_tune.results.store import Store
 
-POLL_SECONDS = 2.0  # between two looks at who is there
-ANSWER_SECONDS = 90.0  # a machine may have to start Python from a slow disk first
-PROBE_SECONDS = 5.0  # after which a file server should show what another machine has written
+POLL_SECONDS = 2.0  # between two queries of the list of machines
+ANSWER_SECONDS = 90.0  # for a machine to answer, which may first start Python from a slow disk
+PROBE_SECONDS = 5.0  # within which a file server should show a file that another machine has written
 
 
 @dataclass(frozen=True, kw_only=True)
 class Expected:
-    """What a machine must have: `versions()`, data sets by digest, and the results' folder itself.
+    """What a machine must have to train.
 
-    `probe` is a file in the results that the driver has written; None where their place is a URI.
+    `versions`: as `versions()` gives them. `digests`: of the data sets in the folder `data`, by name.
+    `results`, `name`: the results folder and the sweep's name. `probe`: a file that the driver has written
+    there, relative to `<results>/<name>`; None where the results are at a URI.
     """
 
     versions: dict[str, str]
@@ -43,7 +45,7 @@ class Expected:
 
     @classmethod
     def here(cls, store: Store, data: str | None, datasets: tuple[str, ...], owner: str) -> Expected:
-        """As it is on this machine; writes the probe, which `Nodes` removes."""
+        """What this machine, the driver's, has. Writes the probe, which `Nodes` removes."""
         results = str(store.location)
         probe = None if "://" in results else f"leases/.probe-{owner}"
         if probe is not None:
@@ -54,8 +56,8 @@ class Expected:
         )
 
 
-def complaints(expected: Expected) -> list[str]:
-    """What is not as expected on the machine that this runs on; nothing if it may train."""
+def reasons_to_refuse(expected: Expected) -> list[str]:
+    """Why the machine that calls this may not train, one text for each reason; empty if it may."""
     found = differences(expected.versions, versions())
     for name, digest in expected.digests.items():
         try:
@@ -64,17 +66,17 @@ def complaints(expected: Expected) -> list[str]:
             found.append(str(error))
             continue
         if here != digest:
-            what = "is not there" if here is None else f"has other content ({here} instead of {digest})"
+            what = "is missing" if here is None else f"has other content ({here} instead of {digest})"
             found.append(f"data set {name!r} in {expected.data} {what}")
-    if expected.probe is not None and not _appears(expected):
+    if expected.probe is not None and not _probe_appears(expected):
         found.append(
-            f"{expected.results} is not the folder that the driver writes to: --results must name one that"
-            " all machines share, or a URI"
+            f"{expected.results} is not the folder that the driver writes to; --results must be a folder"
+            " that all machines share, or a URI"
         )
     return found
 
 
-def _appears(expected: Expected) -> bool:
+def _probe_appears(expected: Expected) -> bool:
     path = Path(expected.results) / expected.name / str(expected.probe)
     deadline = time.monotonic() + PROBE_SECONDS
     while not path.exists():
@@ -85,20 +87,20 @@ def _appears(expected: Expected) -> bool:
 
 
 @ray.remote(num_cpus=0, max_retries=0)
-def _complaints_there(expected: dict[str, Any]) -> list[str]:
-    return complaints(Expected(**expected))
+def _reasons_to_refuse(expected: dict[str, Any]) -> list[str]:
+    return reasons_to_refuse(Expected(**expected))
 
 
 @ray.remote(num_cpus=1, max_restarts=0)
 class _Occupant:
-    """Holds a core that is not to be used."""
+    """Reserves one core of a machine that may not train."""
 
 
 class Nodes:
-    """Looks after the cluster while a sweep runs; a context.
+    """Watches the cluster while a sweep runs; a context.
 
-    `changed` is called, from another thread, with the machines that train whenever they have changed; `tell`
-    with a line for the user. Entering raises UserError where a machine may not train.
+    `changed` is called from another thread with the machines that may train, whenever these have changed, and
+    `tell` with a line for the user. Entering raises UserError if one of the machines may not train.
     """
 
     def __init__(
@@ -113,7 +115,7 @@ class Nodes:
         self._changed, self._tell = changed, tell
         self._known: set[str] = set()
         self._refused: set[str] = set()
-        self._occupants: list[Any] = []  # Ray ends an actor whose handle is gone
+        self._occupants: list[Any] = []  # kept: Ray ends an actor when its last handle is gone
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="nodes", daemon=True)
 
@@ -121,15 +123,13 @@ class Nodes:
         refused = [f"{where}: {'; '.join(why)}" for _, where, why in self._examine()]
         if refused:
             self._remove_probe()
-            raise UserError(
-                "these machines of the cluster may not train beside this one:\n  " + "\n  ".join(refused)
-            )
+            raise UserError("these machines of the cluster may not train:\n  " + "\n  ".join(refused))
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._stopped.set()
-        self._thread.join(timeout=5.0)  # it may be waiting for a machine that has just died
+        self._thread.join(timeout=5.0)  # it may be waiting for an answer from a machine that has just died
         self._remove_probe()
 
     def _remove_probe(self) -> None:
@@ -153,18 +153,18 @@ class Nodes:
                         }
                     )
             except ray.exceptions.RayError:
-                continue  # the head does not answer just now
+                continue  # the head does not answer at the moment
 
     def _examine(self) -> list[tuple[dict[str, Any], str, list[str]]]:
-        """Ask every machine that is new; those that may not train, their names and why."""
+        """Ask each new machine whether it may train; returns those that may not, with name and reasons."""
         present = {node["NodeID"]: node for node in ray.nodes() if node["Alive"]}
         new = [node for name, node in present.items() if name not in self._known]
         self._known = set(present)
         asked = {}
         for node in new:
-            if node["Resources"].get("CPU"):  # a head that only manages trains nothing
+            if node["Resources"].get("CPU"):  # a head without cores trains nothing
                 there = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
-                task = _complaints_there.options(scheduling_strategy=there)
+                task = _reasons_to_refuse.options(scheduling_strategy=there)
                 asked[node["NodeID"]] = task.remote(self._expected)
         refused = []
         for name, answer in asked.items():
@@ -173,7 +173,7 @@ class Nodes:
             except ray.exceptions.GetTimeoutError:
                 why = [f"no answer in {ANSWER_SECONDS:g} s"]
             except ray.exceptions.NodeDiedError:
-                continue  # it is gone again
+                continue  # it has left again
             except ray.exceptions.RayError as error:
                 why = [f"dfa_tune does not run there: {str(error).strip().splitlines()[-1]}"]
             if why:
@@ -182,7 +182,7 @@ class Nodes:
         return refused
 
     def _occupy(self, node: Mapping[str, Any]) -> None:
-        """Take every core of the machine, as they become free, so that no pack goes there."""
+        """Reserve every core of the machine, each as soon as it is free, so that no pack is placed there."""
         there = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
         for _ in range(int(node["Resources"]["CPU"])):
             actor = _Occupant.options(scheduling_strategy=there)  # type: ignore[attr-defined]

@@ -18,19 +18,19 @@ from dfa_tune.orchestration.cluster import environment
 from dfa_tune.orchestration.cluster.environment import TOKEN_FILE
 
 ANSWER_SECONDS = 10.0  # for a head to answer
-OBJECT_STORE_BYTES = 256 * 1024**2  # our workers exchange little through it
+OBJECT_STORE_BYTES = 256 * 1024**2  # our workers exchange little data through it
 
 
 def available_cpus() -> int:
-    """The cores this process may use, which in a container are fewer than the machine has."""
+    """The cores that this process may use; in a container, fewer than the machine has."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
 
 
 class Session:
-    """A Ray to run in; a context that shuts Ray down, or leaves the cluster, at its end.
+    """A context in which Ray runs; at its end Ray is shut down, or the cluster left.
 
-    Without an address a Ray of our own is started, whatever else runs on this machine: on loopback, with
-    a fresh token, without a dashboard. A cluster is joined with its token, from where Ray looks for it.
+    address: of the cluster to join, whose token is found as Ray finds it. None: start a Ray of our own,
+    whatever else runs on this machine: on loopback, with a fresh token, without a dashboard.
     """
 
     def __init__(self, address: str | None, *, use_gpus: bool) -> None:
@@ -40,9 +40,9 @@ class Session:
         if address is None:
             os.environ["RAY_AUTH_MODE"] = "token"
             os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
-            # Without it Ray replaces a loopback address by the host's own, and listens on every interface
+            # Otherwise Ray replaces a loopback address by the host's own, and listens on every interface
             os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
-            # Where someone kills all of it, this process ends, instead of waiting a minute for its return
+            # If someone kills Ray, end this process instead of waiting a minute for Ray's return
             os.environ.setdefault("RAY_gcs_rpc_server_reconnect_timeout_s", "15")
             self._local = {
                 "num_cpus": available_cpus(),
@@ -56,11 +56,12 @@ class Session:
             environment.use_token(f"--address {address}")
 
     def start(self) -> dict[str, dict[str, float]]:
-        """Start or join; returns each machine's resources, by its id. UserError where no cluster answers.
+        """Start Ray or join the cluster; returns each machine's resources, by the machine's id.
 
-        Where the caller has a Ray running in this process already, that one is used, and left running.
+        If Ray already runs in this process, that one is used, and left running. Raises UserError if no
+        cluster can be joined at the address.
         """
-        late = "ray" in sys.modules  # then it has read its environment already
+        late = "ray" in sys.modules  # then it has read the environment variables already
         import ray
 
         if ray.is_initialized():
@@ -103,14 +104,14 @@ def _machines(nodes: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
 
 
 def _ask(address: str) -> None:
-    """UserError unless a cluster answers there and takes our token: ray.init does not say which it was."""
+    """Raise UserError unless a cluster answers and accepts our token: ray.init does not say which failed."""
     from ray.exceptions import AuthenticationError, RpcError
 
     try:
         head = ray_internals.head_address(address)
     except (ValueError, OSError):
         head = None
-    if head is None or "://" in address:  # "auto" on a machine that is in no cluster; a Ray Client's address
+    if head is None or "://" in address:  # "auto" on a machine without a cluster, or an address of Ray Client
         raise UserError(
             f"--address {address}; valid: HOST:PORT of a cluster's head, or auto on a machine of the cluster"
         )
@@ -118,7 +119,7 @@ def _ask(address: str) -> None:
         ray_internals.ask_head(head, ANSWER_SECONDS)
     except AuthenticationError:
         raise UserError(
-            f"--address {address}: the cluster does not take this machine's token; both must have the same in"
+            f"--address {address}: the cluster does not accept this machine's token; both must have the same one in"
             f" {TOKEN_FILE} or RAY_AUTH_TOKEN (RAY_AUTH_MODE is {os.environ.get('RAY_AUTH_MODE')!r})"
         ) from None
     except (RpcError, ValueError) as error:
@@ -127,7 +128,7 @@ def _ask(address: str) -> None:
 
 @contextmanager
 def _kept_sigterm() -> Iterator[None]:
-    """Restores the handler of SIGTERM: Ray's own prints a stack trace and ends the process without a word."""
+    """Restore the handler of SIGTERM afterwards; Ray's own prints a stack trace and ends the process."""
     kept = signal.getsignal(signal.SIGTERM)
     try:
         yield

@@ -1,7 +1,7 @@
-"""Sweeps as jobs of a cluster: submitted from a machine that is not part of it, followed, listed, stopped.
+"""Submits sweeps as jobs of a cluster that this machine is not part of; follows, lists and stops them.
 
-The cluster's job server runs `dfa-tune run --address auto` on the head, in a folder that holds this
-machine's dfa_tune and the search space, and neither data nor results: those lie where the cluster has them.
+The cluster's job server runs `dfa-tune run --address auto` on the head, in a folder with this machine's
+dfa_tune and the search space. Data and results do not travel: the cluster has them in its own folders.
 """
 
 from __future__ import annotations
@@ -26,17 +26,18 @@ from dfa_tune.orchestration.cluster.environment import set_quiet, use_token
 from dfa_tune.planning.sweep import Sweep
 from dfa_tune.results.provenance import revision
 
-SERVER = "http://127.0.0.1:8265"  # of a head's loopback, which an SSH tunnel brings here
-POLL_SECONDS = 1.0  # between two looks at a job's output
-PATIENCE_SECONDS = 300.0  # without an answer, before following a job is given up
+SERVER = "http://127.0.0.1:8265"  # on the head's loopback; an SSH tunnel makes it reachable here
+POLL_SECONDS = 1.0  # between two queries of a job's output
+PATIENCE_SECONDS = 300.0  # without an answer, after which we stop following a job
 RUNNING = ("PENDING", "RUNNING")
 
 
 @dataclass(frozen=True)
 class Job:
-    """A job as the cluster knows it; `status` is one of Ray's: PENDING, RUNNING, STOPPED, SUCCEEDED, FAILED.
+    """A job of the cluster.
 
-    `started` is in seconds since the epoch, None before it has; `exit_code` is that of `dfa-tune run`.
+    `status` is one of Ray's: PENDING, RUNNING, STOPPED, SUCCEEDED, FAILED. `started`: in seconds since the
+    epoch; None before it has started. `exit_code`: of `dfa-tune run`.
     """
 
     name: str
@@ -48,36 +49,36 @@ class Job:
 
     @property
     def running(self) -> bool:
-        """Whether it may still print something."""
+        """Whether it has not ended: it may still print."""
         return self.status in RUNNING
 
 
 class JobServer:
-    """A cluster's job server; every method raises UserError where it does not answer or refuses us."""
+    """A client of a cluster's job server; its methods raise UserError if the server is down or refuses us."""
 
     def __init__(self, address: str) -> None:
         if not address.startswith(("http://", "https://")):
-            raise UserError(f"--address {address}: valid here: the job server's URL, e.g. {SERVER}")
+            raise UserError(f"--address {address}: valid: the URL of the job server, e.g. {SERVER}")
         set_quiet()
         use_token(f"--address {address}")
         self.address = address
         if find_spec("aiohttp") is None:
             raise UserError(
-                "what a cluster needs is not installed; install dfa-tune with its extra `cluster`"
+                "the packages for clusters are not installed; install dfa-tune with its extra `cluster`"
             )
         from ray.job_submission import JobSubmissionClient
 
-        with self._told():
+        with self._errors_told():
             self._client = JobSubmissionClient(address)
 
     def submit(self, sweep: Sweep, options: Sequence[str]) -> str:
-        """Start `dfa-tune run` with `options` on the sweep; returns the job's name."""
+        """Start `dfa-tune run` with `options` on the sweep; returns the name of the job."""
         file = f"{sweep.name}.yaml"
         command = ["python", "-m", "dfa_tune", "run", file, "--address", "auto", *options]
         with tempfile.TemporaryDirectory(prefix="dfa_tune-") as folder:
             stage(Path(folder))
             (Path(folder) / file).write_text(sweep.text)
-            with self._told():
+            with self._errors_told():
                 job: str = self._client.submit_job(
                     entrypoint=shlex.join(command),
                     submission_id=f"{sweep.name}-{uuid4().hex[:8]}",
@@ -86,8 +87,8 @@ class JobServer:
         return job
 
     def job(self, name: str) -> Job:
-        """The job of this name; UserError where the cluster has none."""
-        with self._told():
+        """The job called `name`; UserError if the cluster has no such job."""
+        with self._errors_told():
             try:
                 return _job(self._client.get_job_info(name))
             except RuntimeError as error:
@@ -96,24 +97,24 @@ class JobServer:
                 ) from None
 
     def jobs(self) -> list[Job]:
-        """All jobs that were submitted, the oldest first."""
-        with self._told():
+        """All submitted jobs, the oldest first."""
+        with self._errors_told():
             found = [_job(info) for info in self._client.list_jobs() if info.submission_id]
         return sorted(found, key=lambda job: job.started or float("inf"))
 
     def stop(self, name: str) -> bool:
-        """Ask the job to end; whether it was running. What it has finished is kept."""
+        """Ask the job to end; returns whether it was running. Its finished trials are kept."""
         self.job(name)
-        with self._told():
+        with self._errors_told():
             return bool(self._client.stop_job(name))
 
     def follow(self, name: str) -> Iterator[str]:
-        """What the job prints, from beginning to end, as it comes; waits while the network is away."""
+        """The job's output from beginning to end, as it is printed; waits while the network is down."""
         seen, heard = 0, time.monotonic()
         while True:
             try:
-                ended = not self.job(name).running  # asked first: no output comes after that
-                with self._told():
+                ended = not self.job(name).running  # asked first: then the output below is complete
+                with self._errors_told():
                     text: str = self._client.get_job_logs(name)
             except UnreachableError:
                 if time.monotonic() - heard > PATIENCE_SECONDS:
@@ -128,7 +129,7 @@ class JobServer:
             time.sleep(POLL_SECONDS)
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
+    def _errors_told(self) -> Iterator[None]:
         import requests
         from ray.exceptions import AuthenticationError
 
@@ -137,30 +138,30 @@ class JobServer:
         except AuthenticationError as error:
             why = str(error).splitlines()[0]
             raise UserError(
-                f"{self.address}: the cluster does not take this machine's token: {why}"
+                f"{self.address}: the cluster does not accept this machine's token: {why}"
             ) from None
         except (ConnectionError, requests.exceptions.RequestException):
             raise UnreachableError(
-                f"{self.address}: no job server answers; `ray dashboard cluster.yaml`, running in another"
-                " terminal, brings a cluster's to this machine"
+                f"{self.address}: no job server answers; to make a cluster's reachable from this machine, run"
+                " `ray dashboard cluster.yaml` in another terminal"
             ) from None
-        except RuntimeError as error:  # how the client tells of any other answer
+        except RuntimeError as error:  # what the client raises for any other answer
             raise UserError(f"{self.address}: {str(error).splitlines()[0]}") from None
 
 
 class UnreachableError(UserError):
-    """The network, or the server, is away; perhaps for a while."""
+    """The job server does not answer, perhaps only for a while."""
 
 
 def stage(folder: Path) -> None:
-    """Put the dfa_tune that runs here into `folder`, with what comes with it, as a wheel has them."""
+    """Copy the dfa_tune that runs here into `folder`, with its search spaces and figures, as in a wheel."""
     code = folder / PACKAGE.name
     shutil.copytree(PACKAGE, code, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("search_spaces", "analysis"):
         target = code / "_bundled" / name
         if not target.exists():
             shutil.copytree(bundled(name), target, ignore=shutil.ignore_patterns("__pycache__"))
-    # The job is no checkout: its results could not tell otherwise which one they come from
+    # The copy is no checkout: without this file, the results would not say which revision made them
     (code / "_bundled" / "revision.json").write_text(json.dumps(revision()))
 
 
@@ -176,5 +177,5 @@ def _job(info: Any) -> Job:
 
 
 def server_address() -> str:
-    """Where `ray` too looks for the job server: RAY_API_SERVER_ADDRESS, else this machine's port 8265."""
+    """The job server's URL, found as `ray` does: RAY_API_SERVER_ADDRESS, else this machine's port 8265."""
     return os.environ.get("RAY_API_SERVER_ADDRESS", SERVER)

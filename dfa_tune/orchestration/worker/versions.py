@@ -1,4 +1,4 @@
-"""What must be equal on every machine of a cluster, so that numbers do not depend on which one trained."""
+"""The versions that must be equal in every process that trains, so that they all compute the same numbers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MISSING = "not installed"
 
 
 def versions() -> dict[str, str]:
-    """Of Python (its minor one: what Ray asks for), Ray, torch and the dfa_tune that this process runs."""
+    """The versions of Python (major.minor, as Ray requires), Ray, torch and dfa_tune in this process."""
     return {
         "python": ".".join(platform.python_version_tuple()[:2]),
         "ray": _installed("ray"),
@@ -24,7 +24,7 @@ def versions() -> dict[str, str]:
 
 
 def differences(ours: Mapping[str, str], theirs: Mapping[str, str]) -> list[str]:
-    """One text for each version that is not ours, both named; nothing where all are equal."""
+    """One text for each version that differs, naming both; empty where all are equal."""
     return [
         f"{name} {theirs.get(name, MISSING)} instead of {wanted}"
         for name, wanted in ours.items()
@@ -34,10 +34,13 @@ def differences(ours: Mapping[str, str], theirs: Mapping[str, str]) -> list[str]
 
 @cache
 def code_digest() -> str:
-    """12 hex characters that identify the package's code: two states of a checkout share a version."""
+    """12 hex characters that identify the package's code.
+
+    The version does not: two states of a checkout have the same one.
+    """
     sha = hashlib.sha256()
     for path in sorted(PACKAGE.rglob("*.py")):
-        if "_bundled" not in path.parts:  # search spaces and figures: they change no trial's numbers
+        if "_bundled" not in path.parts:  # search spaces and figures change no trial's numbers
             sha.update(path.relative_to(PACKAGE).as_posix().encode() + b"\0" + path.read_bytes())
     return sha.hexdigest()[:12]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dfa_tune.orchestration.cluster.nodes import Expected, complaints
+from dfa_tune.orchestration.cluster.nodes import Expected, reasons_to_refuse
 from dfa_tune.results.store import Store
 
 
@@ -19,28 +19,28 @@ def expected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Expected:
 
 
 def test_a_machine_like_the_drivers_may_train(expected: Expected) -> None:
-    assert complaints(expected) == []
+    assert reasons_to_refuse(expected) == []
 
 
 def test_a_machine_with_another_torch_may_not(expected: Expected) -> None:
-    (why,) = complaints(replace(expected, versions=expected.versions | {"torch": "2.0.0"}))
+    (why,) = reasons_to_refuse(replace(expected, versions=expected.versions | {"torch": "2.0.0"}))
     assert why == f"torch {expected.versions['torch']} instead of 2.0.0"
 
 
 def test_a_machine_whose_results_folder_is_another_may_not(expected: Expected, tmp_path: Path) -> None:
     (tmp_path / "results" / "space" / str(expected.probe)).unlink()
-    (why,) = complaints(expected)
+    (why,) = reasons_to_refuse(expected)
     assert why.startswith(f"{tmp_path}/results is not the folder that the driver writes to")
 
 
 def test_a_machine_without_the_data_set_may_not_and_downloads_nothing(
     expected: Expected, tmp_path: Path
 ) -> None:
-    (why,) = complaints(replace(expected, digests={"mnist": "0123456789abcdef"}))
-    assert why == f"data set 'mnist' in {tmp_path}/data is not there"
+    (why,) = reasons_to_refuse(replace(expected, digests={"mnist": "0123456789abcdef"}))
+    assert why == f"data set 'mnist' in {tmp_path}/data is missing"
     assert not (tmp_path / "data").exists()
 
 
 def test_a_machine_with_another_content_of_the_data_set_may_not(expected: Expected) -> None:
-    (why,) = complaints(replace(expected, digests={"digits": "0123456789abcdef"}))
+    (why,) = reasons_to_refuse(replace(expected, digests={"digits": "0123456789abcdef"}))
     assert f"has other content ({expected.digests['digits']} instead of 0123456789abcdef)" in why

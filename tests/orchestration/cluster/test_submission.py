@@ -42,7 +42,7 @@ def test_a_job_knows_its_search_spaces_and_which_checkout_it_came_from(tmp_path:
         (["submit", "quickstart", "--results", "results"], "--results results: valid: an absolute path"),
         (["submit", "quickstart", "--results", "/r", "--data", "data"], "--data data: valid: an absolute"),
         (["submit", "quickstart", "--results", "/r", "--pack", "0"], "--pack 0; valid: auto"),
-        (["jobs", "--address", "10.0.0.1:6379"], "valid here: the job server's URL"),
+        (["jobs", "--address", "10.0.0.1:6379"], "valid: the URL of the job server"),
         (["jobs", "--stop"], "--stop: name the job"),
     ],
 )
