@@ -119,8 +119,8 @@ def _ask(address: str) -> None:
         ray_internals.ask_head(head, ANSWER_SECONDS)
     except AuthenticationError:
         raise UserError(
-            f"--address {address}: the cluster does not accept this machine's token; both must have the same one in"
-            f" {TOKEN_FILE} or RAY_AUTH_TOKEN (RAY_AUTH_MODE is {os.environ.get('RAY_AUTH_MODE')!r})"
+            f"--address {address}: the cluster does not accept this machine's token; both must have the same"
+            f" one in {TOKEN_FILE} or RAY_AUTH_TOKEN (RAY_AUTH_MODE is {os.environ.get('RAY_AUTH_MODE')!r})"
         ) from None
     except (RpcError, ValueError) as error:
         raise UserError(f"--address {address}: no Ray cluster answers there ({error})") from None
