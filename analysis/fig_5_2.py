@@ -47,7 +47,7 @@ def extra(plan: Plan, rows: Table, store: Store, data: str | Path | None) -> Tab
     seen: set[str | int] = set()
     for trial in done:
         try:
-            content = store.place.read(f"{store.name}/weights/{trial.id}.safetensors")
+            content = store.folder("weights").read(f"{trial.id}.safetensors")
         except FileNotFoundError:
             return None
         parts += looked_at(trial, load(content)["hidden.0.weight"], Digits(trial, data), seen)

@@ -9,8 +9,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from dfa_tune.learning.metrics import METRICS
 from dfa_tune.orchestration.packs.pack import Pack
-from dfa_tune.results.schema import METRICS
 
 METHODS = 10
 SPACE = """

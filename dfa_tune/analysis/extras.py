@@ -28,7 +28,7 @@ Make = Callable[[Plan, pd.DataFrame, Store, str | Path | None], pd.DataFrame | N
 def kept(plan: Plan, rows: pd.DataFrame, store: Store) -> pd.DataFrame | None:
     """The table that was kept for the repetitions in `rows`; None where there is none."""
     try:
-        content = store.place.read(f"{store.name}/{_file(plan, rows)}")
+        content = store.folder("extras").read(_file(plan, rows))
     except FileNotFoundError:
         return None
     return pd.read_parquet(io.BytesIO(content))
@@ -43,7 +43,7 @@ def made(plan: Plan, rows: pd.DataFrame, store: Store, data: str | Path | None =
     if found is None and (found := make(plan, rows, store, data)) is not None:
         content = io.BytesIO()
         found.to_parquet(content, index=False)
-        store.put(content.getvalue(), *_file(plan, rows).split("/"))
+        store.folder("extras").put(_file(plan, rows), content.getvalue())
         found = kept(plan, rows, store)  # as every later reader has it: a list comes back as an array
     return found
 
@@ -71,4 +71,4 @@ def _path(name: str) -> Path:
 
 def _file(plan: Plan, rows: pd.DataFrame) -> str:
     repeated = tables.repeats(plan, rows)["trial_id"].unique().tolist()
-    return f"extras/{hashlib.sha256(' '.join(sorted(repeated)).encode()).hexdigest()[:16]}.parquet"
+    return f"{hashlib.sha256(' '.join(sorted(repeated)).encode()).hexdigest()[:16]}.parquet"

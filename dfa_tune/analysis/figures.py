@@ -18,7 +18,7 @@ from dfa_tune.analysis import extras, plots, rates, tables
 from dfa_tune.planning.plan import Cell, Plan
 from dfa_tune.planning.sweep import Sweep
 from dfa_tune.planning.sweep_results import load
-from dfa_tune.results.storage import place
+from dfa_tune.results.storage import open_storage
 from dfa_tune.results.store import Store
 
 CURVE_PANELS = 4  # more points of the axes than this: final accuracies alone
@@ -105,10 +105,11 @@ def save(figure: Figure, folder: str | Path | Store, name: str | None = None, ke
     for suffix in ("png", "svg"):
         content = rendered(figure, suffix, key)
         if isinstance(folder, Store):
-            paths.append(folder.put(content, "figures", f"{name}.{suffix}"))
+            paths.append(folder.folder("figures").put(f"{name}.{suffix}", content))
         else:
-            place(folder).put(f"{name}.{suffix}", content)
-            paths.append(place(folder).full(f"{name}.{suffix}"))
+            storage = open_storage(folder)
+            storage.put(f"{name}.{suffix}", content)
+            paths.append(storage.full(f"{name}.{suffix}"))
     return paths
 
 

@@ -125,7 +125,7 @@ def image(store: Store, name: str, key: str, draw: Callable[[], Figure | None]) 
     The saved file if it was made of the same (`key`), for drawing takes a second or two; else drawn anew.
     """
     try:
-        content = store.place.read(f"{store.name}/figures/{name}.svg")
+        content = store.folder("figures").read(f"{name}.svg")
     except FileNotFoundError:
         content = b""
     if key.encode() not in content:

@@ -104,24 +104,28 @@ def report(
 ) -> None:
     """One self-contained HTML file: claims, figures, tables, provenance; of these spaces, or of all."""
     from dfa_tune.analysis.report import report
-    from dfa_tune.results.storage import place
+    from dfa_tune.results.storage import open_storage
 
     page = report(results, spaces=spaces or (), data=data, overrides=set_ or ()).encode()
-    where, name = (place(results), "report.html") if output is None else (place(output.parent), output.name)
+    folder, name = (results, "report.html") if output is None else (output.parent, output.name)
+    storage = open_storage(folder)
     try:
-        where.put(name, page)
+        storage.put(name, page)
     except OSError as error:
-        raise UserError(f"{where.full(name)} cannot be written: {error.strerror}; choose --output") from None
-    typer.echo(where.full(name))
+        raise UserError(
+            f"{storage.full(name)} cannot be written: {error.strerror}; choose --output"
+        ) from None
+    typer.echo(storage.full(name))
 
 
 @app.command(rich_help_panel="Results")
 def compact(space: Space, results: Results = "results") -> None:
     """Merges the many Parquet files of a finished sweep into few."""
+    from dfa_tune.results import maintenance
     from dfa_tune.results.store import Store
 
     sweep = sweep_of(space, None, None, results)
-    removed = Store(results, sweep.name).compact()
+    removed = maintenance.compact(Store(results, sweep.name))
     typer.echo(f"{sweep.name}: {removed} files fewer")
 
 

@@ -199,7 +199,7 @@ def _show_results(sweep: Sweep, results: str, data: Path | None, *, redraw: bool
     store = Store(results, sweep.name)
     names = [f"{sweep.name}.{suffix}" for suffix in ("png", "svg")]
     figures = [store.path("figures", name) for name in names]
-    if redraw or not set(names) <= set(store.place.files(f"{sweep.name}/figures")):
+    if redraw or not set(names) <= set(store.folder("figures").files()):
         from dfa_tune.analysis.figures import write
 
         figures = write(plan, rows, store, data)[:2]  # the rates that were tried come after

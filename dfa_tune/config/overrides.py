@@ -41,12 +41,12 @@ def settings(results: str | Path, space: str, known: Sequence[str]) -> Settings:
 
     Raises UserError where the file is not a mapping from `known` names to lists of options.
     """
-    from dfa_tune.results.storage import place  # brings pandas, which a search space does without
+    from dfa_tune.results.storage import open_storage  # brings pandas, which a search space does without
 
-    where = place(results)
-    name = where.full(FILE)
+    storage = open_storage(results)
+    name = storage.full(FILE)
     try:
-        text = where.read(FILE, yaml_file.MAX_BYTES).decode("utf-8-sig")
+        text = storage.read(FILE, yaml_file.MAX_BYTES).decode("utf-8-sig")
     except FileNotFoundError:
         return NO_OVERRIDES
     except UnicodeDecodeError as error:

@@ -15,6 +15,7 @@ from torch import Tensor
 from dfa_tune.learning.batches import Batches, item_order
 from dfa_tune.learning.cuda_graph import WORTH_RECORDING, RecordedStep
 from dfa_tune.learning.loader import Feed
+from dfa_tune.learning.metrics import METRICS
 from dfa_tune.learning.network import PackedNetwork
 from dfa_tune.learning.settings import Network, Training
 from dfa_tune.learning.step import Step, Sums, evaluated_parameters
@@ -22,16 +23,6 @@ from dfa_tune.problems.epoch_sample import Problem
 from dfa_tune.registry import OPTIMIZERS, RULES
 
 ENTERED = ("hidden.0.weight", "hidden.0.gate_weight")  # parameters whose rows are inputs
-METRICS = (
-    "train_loss",
-    "train_accuracy",
-    "test_loss",
-    "test_accuracy",
-    "feedback_alignment",
-    "gradient_alignment",
-    "gradient_alignment_rows",
-    "step_alignment",
-)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dfa_tune.errors import UserError
+from dfa_tune.learning.metrics import METRICS
 from dfa_tune.orchestration.packs.pack import Pack
 from dfa_tune.orchestration.worker.pack_run import cuda_version, device_name, start_training
 from dfa_tune.planning.plan import Plan
@@ -19,26 +20,13 @@ from dfa_tune.planning.sweep import parse_sweep
 from dfa_tune.planning.trial import NUMERICS_VERSION, Trial
 from dfa_tune.problems.datasets import content_digest, data_folder
 from dfa_tune.problems.download import ensure
-from dfa_tune.results.provenance import metadata
-from dfa_tune.results.schema import METRICS
+from dfa_tune.results.provenance import ENVIRONMENT, metadata
 from dfa_tune.results.store import Recorded, find
 
 if TYPE_CHECKING:
     import pandas as pd
 
 COMPARED = (*METRICS, "diverged")
-# Keys of a file's metadata that can explain why numbers differ
-ENVIRONMENT = (
-    "device",
-    "torch",
-    "cuda",
-    "numpy",
-    "python",
-    "platform",
-    "dfa_tune",
-    "git_revision",
-    "git_dirty",
-)
 
 
 @dataclass(frozen=True)

@@ -13,21 +13,23 @@ FOLDER = "failures"
 def record(store: Store, pack_id: str, trial_ids: Collection[str], cause: str) -> None:
     """Note that the pack's trials failed, and what their worker said."""
     content = json.dumps({"trials": sorted(trial_ids), "cause": cause})
-    store.put(content.encode(), FOLDER, f"{pack_id}.json")
+    store.folder(FOLDER).put(f"{pack_id}.json", content.encode())
 
 
 def clear(store: Store) -> None:
     """Forget all failures: a run begins, and tries them again."""
-    for name in store.place.files(f"{store.name}/{FOLDER}"):
-        store.place.remove(f"{store.name}/{FOLDER}/{name}")
+    folder = store.folder(FOLDER)
+    for name in folder.files():
+        folder.remove(name)
 
 
 def failures(store: Store) -> dict[str, str]:
     """The cause of each failed trial's failure, by trial id."""
     found: dict[str, str] = {}
-    for name in store.place.files(f"{store.name}/{FOLDER}"):
+    folder = store.folder(FOLDER)
+    for name in folder.files():
         try:
-            content = json.loads(store.place.read(f"{store.name}/{FOLDER}/{name}"))
+            content = json.loads(folder.read(name))
             found |= dict.fromkeys(content["trials"], content["cause"])
         except (FileNotFoundError, ValueError, KeyError, TypeError):
             continue  # removed meanwhile, or not ours

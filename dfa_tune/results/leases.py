@@ -90,7 +90,7 @@ class Leases:
     def __init__(self, store: Store, owner: str | None = None) -> None:
         self.store = store
         self.owner = owner or uuid4().hex
-        self.folder = f"{store.name}/leases"
+        self._folder = store.folder("leases")
         self._ours: set[str] = set()  # packs acquired here: what their files say is known
 
     def acquire(self, pack_id: str, trial_ids: Iterable[str]) -> bool:
@@ -103,7 +103,7 @@ class Leases:
                 if shared and lease.owner != self.owner and lease.valid(now):
                     return False
                 if abs(now - lease.refreshed) > FORGOTTEN:
-                    self.store.place.remove(self._path(other))
+                    self._folder.remove(f"{other}.json")
             self._put(pack_id, LeaseInfo.of(self.owner, wanted, now))
             held = self._get(pack_id)  # without locks another run may have come last
             self._ours.add(pack_id)
@@ -123,7 +123,7 @@ class Leases:
         with self._lock():
             held = self._get(pack_id)
             if held is not None and held.owner == self.owner:
-                self.store.place.remove(self._path(pack_id))
+                self._folder.remove(f"{pack_id}.json")
 
     def active(self) -> dict[str, LeaseInfo]:
         """The leases that have not expired, by pack; changes nothing."""
@@ -131,22 +131,18 @@ class Leases:
         return {pack: lease for pack, lease in self._all().items() if lease.valid(now)}
 
     def _all(self, but: Set[str] = frozenset()) -> dict[str, LeaseInfo]:
-        names = [n for n in self.store.place.files(self.folder) if n.endswith(".json") and n[0] != "."]
-        packs = [name.removesuffix(".json") for name in names]
+        packs = [name.removesuffix(".json") for name in self._folder.files() if name.endswith(".json")]
         found = {pack: self._get(pack) for pack in packs if pack not in but}
         return {pack: lease for pack, lease in found.items() if lease is not None}
 
-    def _path(self, pack_id: str) -> str:
-        return f"{self.folder}/{pack_id}.json"
-
     def _lock(self) -> AbstractContextManager[None]:
-        return self.store.place.lock(f"{self.folder}/.lock")
+        return self._folder.lock(".lock")
 
     def _put(self, pack_id: str, lease: LeaseInfo) -> None:
-        self.store.place.put(self._path(pack_id), json.dumps(asdict(lease)).encode())
+        self._folder.put(f"{pack_id}.json", json.dumps(asdict(lease)).encode())
 
     def _get(self, pack_id: str) -> LeaseInfo | None:
         try:
-            return LeaseInfo(**json.loads(self.store.place.read(self._path(pack_id))))
+            return LeaseInfo(**json.loads(self._folder.read(f"{pack_id}.json")))
         except (FileNotFoundError, ValueError, TypeError):
             return None  # released meanwhile, or not ours

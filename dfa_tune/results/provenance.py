@@ -16,23 +16,25 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dfa_tune.bundled import PACKAGE
+from dfa_tune.results import reader
 from dfa_tune.results.store import Store
 
 UNKNOWN = "unknown"
 PACKAGES = {"dfa_tune": "dfa-tune", "torch": "torch", "ray": "ray", "numpy": "numpy"}
-# The keys that distinguish two origins in a report; the host is left out, as its name is private
-ORIGIN_KEYS = (
+# Keys that can explain why two runs of one trial have different numbers
+ENVIRONMENT = (
+    "device",
+    "torch",
+    "cuda",
+    "numpy",
+    "python",
+    "platform",
+    "dfa_tune",
     "git_revision",
     "git_dirty",
-    "dfa_tune",
-    "python",
-    "torch",
-    "ray",
-    "numpy",
-    "cuda",
-    "device",
-    "platform",
 )
+# The keys that distinguish two origins in a report; the host is left out, as its name is private
+ORIGIN_KEYS = (*ENVIRONMENT, "ray")
 
 
 def metadata(
@@ -140,10 +142,9 @@ class Origin:
 def origins(store: Store) -> list[Origin]:
     """The distinct origins of a sweep's files, by their first start; parses the files' footers only."""
     found: dict[tuple[str, ...], list[dict[str, str]]] = {}
-    for name in store.place.files(store.epochs):
-        if name.endswith(".parquet") and not name.startswith((".", "_")):
-            metadata = _file_metadata(store, name)
-            found.setdefault(tuple(metadata.get(key, "") for key in ORIGIN_KEYS), []).append(metadata)
+    for name in reader.listed(store.epochs):
+        metadata = _file_metadata(store, name)
+        found.setdefault(tuple(metadata.get(key, "") for key in ORIGIN_KEYS), []).append(metadata)
     return sorted(
         (
             Origin(
@@ -160,7 +161,7 @@ def origins(store: Store) -> list[Origin]:
 
 def _file_metadata(store: Store, name: str) -> dict[str, str]:
     try:
-        content = pq.read_schema(pa.BufferReader(store.place.read(f"{store.epochs}/{name}"))).metadata or {}
+        content = pq.read_schema(pa.BufferReader(store.epochs.read(name))).metadata or {}
     except (pa.ArrowException, OSError):
         return {}  # damaged: whoever reads its rows reports it
     return {key.decode(errors="replace"): value.decode(errors="replace") for key, value in content.items()}

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from dfa_tune.errors import UserError
 from dfa_tune.results import checksum
 from dfa_tune.results.schema import KEYS, REQUIRED, SCHEMA, SCHEMA_VERSION, version
-from dfa_tune.results.storage import Storage
+from dfa_tune.results.storage import Folder
 
 TYPES = {field.name: field.type for field in SCHEMA}
 
@@ -35,13 +35,13 @@ class Files:
     damaged: dict[str, str]
 
 
-def read_file(place: Storage, path: str, columns: Sequence[str] | None = None) -> pa.Table:
+def read_file(folder: Folder, name: str, columns: Sequence[str] | None = None) -> pa.Table:
     """The rows of one file with its metadata, of `columns` those that it has.
 
     Raises DamagedFileError, FileNotFoundError, and UserError if a newer version wrote it.
     """
     try:
-        content = place.read(path)  # whole, as it is checked whole; a remote file is then one request
+        content = folder.read(name)  # whole, as it is checked whole; a remote file is then one request
         if checksum.intact(content) is False:
             raise DamagedFileError("its content is not what its checksum says")
         # The pages' own checksums are for a file that another tool has rewritten without the seal
@@ -49,7 +49,7 @@ def read_file(place: Storage, path: str, columns: Sequence[str] | None = None) -
             schema = file.schema_arrow
             if version(schema) > SCHEMA_VERSION:
                 raise UserError(
-                    f"{place.full(path)} has schema version {version(schema)}, written by a newer dfa_tune;"
+                    f"{folder.full(name)} has schema version {version(schema)}, written by a newer dfa_tune;"
                     f" this one reads up to {SCHEMA_VERSION}: update it"
                 )
             if missing := [name for name in REQUIRED if name not in schema.names]:
@@ -80,9 +80,7 @@ def _conforming(table: pa.Table) -> pa.Table:
     return table
 
 
-def read_files(
-    place: Storage, folder: str, columns: Sequence[str] | None = None, but: Set[str] = frozenset()
-) -> Files:
+def read_files(folder: Folder, columns: Sequence[str] | None = None, but: Set[str] = frozenset()) -> Files:
     """All results directly in `folder`: *.parquet without a leading dot, several at a time, in order of name.
 
     Files named in `but` are left out.
@@ -92,30 +90,30 @@ def read_files(
     """
     for _ in range(10):
         try:
-            return Files(*_read_listed(place, folder, columns, but))
+            return Files(*_read_listed(folder, columns, but))
         except FileNotFoundError:
             continue
-    raise UserError(f"{place.full(folder)}: files vanish while they are read; try again")
+    raise UserError(f"{folder.full()}: files vanish while they are read; try again")
 
 
-def listed(place: Storage, folder: str) -> list[str]:
+def listed(folder: Folder) -> list[str]:
     """The names of the files that `read_files` would read, in order."""
-    return [n for n in place.files(folder) if n.endswith(".parquet") and not n.startswith(".")]
+    return [name for name in folder.files() if name.endswith(".parquet")]
 
 
 def _read_listed(
-    place: Storage, folder: str, columns: Sequence[str] | None, but: Set[str]
+    folder: Folder, columns: Sequence[str] | None, but: Set[str]
 ) -> tuple[dict[str, pa.Table], dict[str, str]]:
-    names = [name for name in listed(place, folder) if name not in but]
+    names = [name for name in listed(folder) if name not in but]
     tables, damaged = {}, {}
 
     def attempt(name: str) -> pa.Table | DamagedFileError:
         try:
-            return read_file(place, f"{folder}/{name}", columns)
+            return read_file(folder, name, columns)
         except DamagedFileError as error:
             return error
 
-    with ThreadPoolExecutor(place.workers) as pool:
+    with ThreadPoolExecutor(folder.storage.workers) as pool:
         for name, result in zip(names, pool.map(attempt, names), strict=True):
             if isinstance(result, DamagedFileError):
                 damaged[name] = str(result)

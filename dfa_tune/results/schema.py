@@ -10,6 +10,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from dfa_tune.learning.metrics import METRICS
+
 # Raised when a reader of the previous version would misread the files; a new column alone does not.
 SCHEMA_VERSION = 1
 VERSION_KEY = b"schema_version"
@@ -47,22 +49,15 @@ CONSTANTS = {
     "device": pa.string(),  # where it really ran: cpu | cuda
     "numerics": pa.int64(),  # version of the numerics
 }
-# Null from the epoch in which they ceased to be finite, and where they do not apply.
-METRICS = {
-    name: pa.float64()
-    for name in (
-        "train_loss",
-        "train_accuracy",
-        "test_loss",
-        "test_accuracy",
-        "feedback_alignment",
-        "gradient_alignment",
-        "gradient_alignment_rows",
-        "step_alignment",
-    )
-}
 SCHEMA = pa.schema(
-    {**CONSTANTS, "epoch": pa.int64(), **METRICS, "diverged": pa.bool_(), "seconds": pa.float64()}
+    {
+        **CONSTANTS,
+        "epoch": pa.int64(),
+        # Null where a metric does not apply, and from the first non-finite epoch
+        **dict.fromkeys(METRICS, pa.float64()),
+        "diverged": pa.bool_(),
+        "seconds": pa.float64(),
+    }
 )
 
 KEYS = ("trial_id", "epoch", "epochs")  # what tells which trials are complete

@@ -13,18 +13,15 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, S
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from dfa_tune.errors import UserError
-from dfa_tune.results import checksum, reader, schema
+from dfa_tune.results import parquet_file, reader, schema
 from dfa_tune.results.reader import DamagedFileError, DamagedFileWarning, Files
-from dfa_tune.results.storage import place
+from dfa_tune.results.storage import Folder, open_storage
 
 NAME = r"[A-Za-z0-9_-]+"  # of a sweep's folder
 
@@ -40,7 +37,7 @@ class Recorded:
 
 def find(location: str | Path, trial_id: str) -> Recorded | None:
     """The finished trial `trial_id` of whichever sweep under `location`; None where there is none."""
-    for name in place(location).folders():
+    for name in open_storage(location).folders():
         if re.fullmatch(NAME, name) and (found := Store(location, name).find(trial_id)):
             return found
     return None
@@ -56,32 +53,32 @@ class Store:
         if not re.fullmatch(NAME, name):
             raise UserError(f"results' name {name!r}; valid: letters, digits, _ and -")
         self.location, self.name = location, name
-        self.place = place(location)
-        self.epochs = f"{name}/epochs"
+        self.storage = open_storage(location)
+
+    def folder(self, name: str) -> Folder:
+        """The folder `<results>/<name>/name`: epochs, weights, extras, leases, failures, ..."""
+        return Folder(self.storage, f"{self.name}/{name}")
+
+    @property
+    def epochs(self) -> Folder:
+        """The folder of the Parquet files with the rows."""
+        return self.folder("epochs")
 
     def path(self, *parts: str) -> str:
-        """Where something of this sweep lies, e.g. `path("figures")`; a URI comes without credentials."""
-        return self.place.full("/".join((self.name, *parts)))
-
-    def put(self, content: bytes, *parts: str) -> str:
-        """Write a file of this sweep whole, e.g. `put(png, "figures", "a.png")`; returns its path."""
-        self.place.put("/".join((self.name, *parts)), content)
-        return self.path(*parts)
+        """The path of something of this sweep as a user may see it, e.g. `path("figures", "a.png")`."""
+        return self.storage.full("/".join((self.name, *parts)))
 
     def save_weights(self, trial_id: str, tensors_bytes: bytes) -> None:
         """Write a trial's weights, in safetensors' format, to `weights/<trial_id>.safetensors`."""
-        self.put(tensors_bytes, "weights", f"{trial_id}.safetensors")
+        self.folder("weights").put(f"{trial_id}.safetensors", tensors_bytes)
 
     def check_writable(self) -> None:
-        """Raises UserError, naming the place, unless files can really be written and removed there."""
+        """Raises UserError, naming the folder, unless results can really be written."""
         for folder in ("epochs", "leases"):
-            probe = f"{self.name}/{folder}/.{uuid4().hex[:12]}.tmp"  # hidden: never read as a result
             try:
-                self.place.put(probe, b"")
-                self.place.remove(probe)
+                self.storage.check_writable(f"{self.name}/{folder}")
             except UserError as error:
-                why = str(error).replace(self.place.full(probe), self.path(folder))
-                raise UserError(f"{why}; choose another --results") from None
+                raise UserError(f"{error}; choose another --results") from None
 
     def publish(
         self, stem: str, rows: pd.DataFrame | Sequence[Mapping[str, Any]], metadata: Mapping[str, str]
@@ -93,15 +90,7 @@ class Store:
         """
         if not stem or stem.startswith((".", "_")) or "/" in stem:
             raise ValueError(f"stem {stem!r}: readers would not find it")
-        return self._write(stem, schema.table(rows, metadata))
-
-    def _write(self, stem: str, table: pa.Table) -> str:
-        buffer = pa.BufferOutputStream()
-        # Snappy: in files this small, setting up zstd for each column doubles the time of reading
-        with pq.ParquetWriter(buffer, table.schema, compression="snappy", write_page_checksum=True) as writer:
-            writer.write_table(table)
-            writer.add_key_value_metadata({checksum.KEY: checksum.UNSEALED})
-        return self.put(checksum.seal(buffer.getvalue().to_pybytes()), "epochs", f"{stem}.parquet")
+        return self.epochs.put(f"{stem}.parquet", parquet_file.encode(schema.table(rows, metadata)))
 
     def read(
         self, trial_ids: Collection[str] | None = None, columns: Sequence[str] | None = None
@@ -112,51 +101,51 @@ class Store:
         then those of custom problems. Raises KeyError for a column that no file has.
         """
         wanted = None if columns is None else list(dict.fromkeys((*schema.KEYS, *columns)))
-        table = reader.joined(list(self._files(wanted).tables.values()), wanted)
+        table = reader.joined(list(self.files(wanted).tables.values()), wanted)
         if trial_ids is not None:
             table = table.filter(pc.is_in(table["trial_id"], pa.array(trial_ids, pa.string())))
         return _complete(table, columns)
 
     def names(self) -> set[str]:
         """The names of all files of results there are, valid or not."""
-        return set(reader.listed(self.place, self.epochs))
+        return set(reader.listed(self.epochs))
 
     def read_but(self, known: Set[str]) -> tuple[pd.DataFrame, set[str]]:
         """As `read`, the rows of the files that are not `known` by name; and those files' names."""
-        files = self._files(but=known)
+        files = self.files(but=known)
         rows = _complete(reader.joined(list(files.tables.values())))
         return rows, files.tables.keys() | files.damaged.keys()
 
     def read_file(self, stem: str) -> pd.DataFrame:
         """The rows of one file as published; raises FileNotFoundError, UserError if it is damaged."""
-        path = f"{self.epochs}/{stem}.parquet"
+        name = f"{stem}.parquet"
         try:
-            frame: pd.DataFrame = reader.joined([reader.read_file(self.place, path)]).to_pandas()
+            frame: pd.DataFrame = reader.joined([reader.read_file(self.epochs, name)]).to_pandas()
         except DamagedFileError as error:
-            raise UserError(f"{self.place.full(path)} is damaged: {error}") from None
+            raise UserError(f"{self.epochs.full(name)} is damaged: {error}") from None
         return frame
 
     def find(self, trial_id: str) -> Recorded | None:
         """The trial's rows and its file's metadata; None unless it is complete."""
-        for name, keys in self._files(schema.KEYS).tables.items():
+        for name, keys in self.files(schema.KEYS).tables.items():
             if trial_id in reader.complete_trials([keys]):
-                path = f"{self.epochs}/{name}"
                 try:
-                    table = reader.joined([whole := reader.read_file(self.place, path)])
+                    table = reader.joined([whole := reader.read_file(self.epochs, name)])
                 except (DamagedFileError, FileNotFoundError):
                     continue  # in columns that tell nothing of completeness, or merged meanwhile
                 rows = table.filter(pc.equal(table["trial_id"], trial_id)).to_pandas()
                 metadata = (whole.schema.metadata or {}).items()
                 described = {key.decode(): value.decode() for key, value in metadata if key != b"pandas"}
-                return Recorded(rows, described, self.place.full(path))
+                return Recorded(rows, described, self.epochs.full(name))
         return None
 
     def done(self) -> set[str]:
         """The ids of the trials that are complete in valid files; reads three columns."""
-        return reader.complete_trials(list(self._files(schema.KEYS).tables.values()))
+        return reader.complete_trials(list(self.files(schema.KEYS).tables.values()))
 
-    def _files(self, columns: Sequence[str] | None = None, but: Set[str] = frozenset()) -> Files:
-        files = reader.read_files(self.place, self.epochs, columns, but)
+    def files(self, columns: Sequence[str] | None = None, but: Set[str] = frozenset()) -> Files:
+        """The tables of the valid files; warns of the damaged ones."""
+        files = reader.read_files(self.epochs, columns, but)
         if files.damaged:
             listed = "; ".join(f"{name} ({why})" for name, why in files.damaged.items())
             message = f"{self.path('epochs')}: passed over, torn or not results: {listed}"
@@ -174,7 +163,8 @@ class Store:
             stage = pa.array([trials[trial] for trial in table["trial_id"].to_pylist()])
             table = table.set_column(table.schema.get_field_index("stage"), "stage", stage)
             origin = {**(table.schema.metadata or {}), b"taken_over_from": sibling.encode()}
-            self._write(f"{sibling}-{_digest(found)}", table.replace_schema_metadata(origin))
+            stem = f"{sibling}-{digest(found)}"
+            self.epochs.put(f"{stem}.parquet", parquet_file.encode(table.replace_schema_metadata(origin)))
             taken |= found
         return taken
 
@@ -187,7 +177,7 @@ class Store:
     def _elsewhere(self, trials: Collection[str]) -> Iterator[tuple[str, set[str], pa.Table]]:
         """Sibling, trials that only it has, and their rows; a trial once."""
         missing = set(trials) - self.done() if trials else set()
-        for sibling in self.place.folders():
+        for sibling in self.storage.folders():
             if not missing:
                 break
             if sibling != self.name and re.fullmatch(NAME, sibling):
@@ -200,82 +190,13 @@ class Store:
 
     def _whole(self, wanted: Set[str]) -> Iterator[tuple[set[str], pa.Table]]:
         """Of each file the wanted trials that are complete in it, and their rows; `wanted` may shrink."""
-        for name, keys in self._files(schema.KEYS).tables.items():
+        for name, keys in self.files(schema.KEYS).tables.items():
             if found := reader.complete_trials([keys]) & wanted:
                 try:
-                    table = reader.read_file(self.place, f"{self.epochs}/{name}")
+                    table = reader.read_file(self.epochs, name)
                 except (DamagedFileError, FileNotFoundError):
                     continue  # whole trials are lost to us, never parts of one: they will be trained
                 yield found, table.filter(pc.is_in(table["trial_id"], pa.array(found, pa.string())))
-
-    def set_aside(self) -> list[str]:
-        """Move torn files, and whatever else readers of `epochs/` would stumble over, to `damaged/`.
-
-        Every file is decoded whole, checksums included, so that what remains can be relied on.
-        Returns the names. Raises UserError, naming the file, if a newer version wrote one.
-        """
-        damaged = list(reader.read_files(self.place, self.epochs).damaged)
-        visible = [name for name in self.place.files(self.epochs) if not name.startswith((".", "_"))]
-        names = sorted({*damaged, *(name for name in visible if not name.endswith(".parquet"))})
-        there = set(self.place.files(f"{self.name}/damaged")) if names else set()
-        moved = []
-        for name in names:
-            to = name if name not in there else f"{name}.{uuid4().hex[:8]}"  # nothing is overwritten
-            try:
-                self.place.move(f"{self.epochs}/{name}", f"{self.name}/damaged/{to}")
-                moved.append(name)
-            except FileNotFoundError:
-                pass  # another run was faster
-        return moved
-
-    def drop_copies(self) -> list[str]:
-        """Remove files whose trials are all complete in others, as a `compact` that was killed leaves them.
-
-        Readers drop such rows in any case; this is for readers that are not ours. Returns the names. Of two
-        files the larger stays, of equal ones the first by name, so that two runs at once choose alike.
-        """
-        tables = self._files(schema.KEYS).tables
-        kept: set[str] = set()
-        copies = []
-        for name in sorted(tables, key=lambda name: (-len(tables[name]), name)):
-            complete = reader.complete_trials([tables[name]])
-            if complete == set(tables[name]["trial_id"].to_pylist()) and complete <= kept:
-                self.place.remove(f"{self.epochs}/{name}")
-                copies.append(name)
-            kept |= complete
-        return copies
-
-    def compact(self) -> int:
-        """Merge the files into few, without what is there twice; returns how many files that removed.
-
-        Files of the same provenance become one, whose `start` and `end` span theirs. It may be killed
-        at any moment: the merged files are published first, and readers drop what is there twice.
-        """
-        tables = self._files().tables
-        names = list(tables)
-        groups: dict[Any, list[int]] = {}
-        for index, name in enumerate(names):
-            groups.setdefault(_provenance(tables[name]), []).append(index)
-        rows = reader.joined(list(tables.values()))
-        file_of_row = np.repeat(np.arange(len(names)), [len(table) for table in tables.values()])
-        kept = reader.order(rows).indices
-        file_of_row = file_of_row[kept]
-        replaced: list[str] = []
-        published = 0
-        for members in groups.values():
-            mine = kept[np.isin(file_of_row, members)]
-            if len(members) == 1 and len(mine) == len(tables[names[members[0]]]):
-                continue
-            sources = [names[index] for index in members]
-            if len(mine):
-                merged = rows.combine_chunks().take(mine)
-                metadata = _spanning([tables[name].schema.metadata or {} for name in sources])
-                self._write(f"compacted-{_digest(sources)}", _slim(merged).replace_schema_metadata(metadata))
-                published += 1
-            replaced += sources
-        for name in replaced:
-            self.place.remove(f"{self.epochs}/{name}")
-        return len(replaced) - published
 
 
 def _complete(table: pa.Table, columns: Sequence[str] | None = None) -> pd.DataFrame:
@@ -287,26 +208,6 @@ def _complete(table: pa.Table, columns: Sequence[str] | None = None) -> pd.DataF
     return frame
 
 
-def _digest(names: Iterable[str]) -> str:
+def digest(names: Iterable[str]) -> str:
+    """16 hex characters that stand for this set of names."""
     return hashlib.sha256("\n".join(sorted(names)).encode()).hexdigest()[:16]
-
-
-def _provenance(table: pa.Table) -> frozenset[tuple[bytes, bytes]]:
-    metadata = table.schema.metadata or {}
-    return frozenset((key, value) for key, value in metadata.items() if key not in (b"start", b"end"))
-
-
-def _spanning(metadata: Sequence[Mapping[bytes, bytes]]) -> dict[bytes, bytes]:
-    """Metadata that differ in `start` and `end` alone, as one; ISO times of one zone sort as text."""
-    starts = [m[b"start"] for m in metadata if b"start" in m]
-    ends = [m[b"end"] for m in metadata if b"end" in m]
-    span = {**({b"start": min(starts)} if starts else {}), **({b"end": max(ends)} if ends else {})}
-    return {**metadata[0], **span}
-
-
-def _slim(table: pa.Table) -> pa.Table:
-    """Without the columns that only other groups' custom problems have."""
-    empty = [
-        c for c in table.column_names if c not in schema.SCHEMA.names and table[c].null_count == len(table)
-    ]
-    return table.drop_columns(empty)

@@ -255,7 +255,7 @@ def test_a_full_disk_is_told_and_leaves_no_torn_file(small_disk: Path) -> None:
     subprocess.run([*MOUNT, "-o", "remount,ro", str(small_disk)], check=True)
     for change in (
         lambda: store.publish("two", [row], {}),
-        lambda: store.place.remove("faulty/epochs/one.parquet"),
+        lambda: store.epochs.remove("one.parquet"),
     ):
         with pytest.raises(UserError, match="Read-only file system"):
             change()

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from dfa_tune.cli import app
 from dfa_tune.errors import UserError
-from dfa_tune.results import Leases, Store
+from dfa_tune.results import Leases, Store, maintenance
 
 KEY, SECRET = "AKIAEXAMPLE0KEY", "s3cr3t/That+Must0NotLeak"
 
@@ -90,9 +90,9 @@ def test_two_writers_do_not_take_each_others_packs(uri: str) -> None:
 def test_an_object_that_is_torn_is_set_aside(uri: str) -> None:
     store = Store(uri, "faulty")
     store.check_writable()
-    store.place.put("faulty/epochs/torn.parquet", b"PAR1 and no more")
-    assert store.set_aside() == ["torn.parquet"]
-    assert store.place.read("faulty/damaged/torn.parquet") == b"PAR1 and no more"
+    store.epochs.put("torn.parquet", b"PAR1 and no more")
+    assert maintenance.set_aside(store) == ["torn.parquet"]
+    assert store.folder("damaged").read("torn.parquet") == b"PAR1 and no more"
 
 
 @pytest.mark.parametrize("wrong", ["bucket", "server"])

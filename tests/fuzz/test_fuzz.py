@@ -29,7 +29,7 @@ from dfa_tune.orchestration.worker.checkpoints import Checkpoint, Checkpoints, D
 from dfa_tune.planning.plan import Plan
 from dfa_tune.planning.sweep import load_sweep, parse_sweep
 from dfa_tune.problems.datasets import read_idx
-from dfa_tune.results import Store
+from dfa_tune.results import Store, maintenance
 from dfa_tune.results.checksum import KEY, UNSEALED, seal
 from dfa_tune.results.reader import DamagedFileWarning
 from dfa_tune.results.schema import SCHEMA
@@ -243,7 +243,7 @@ def test_parquet_files(examples: int) -> None:
                 store.find("b")
             finally:
                 try:
-                    store.set_aside()
+                    maintenance.set_aside(store)
                 finally:
                     path.unlink(missing_ok=True)
 

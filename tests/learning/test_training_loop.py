@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from dfa_tune.learning.training import METRICS, Member
+from dfa_tune.learning.metrics import METRICS
+from dfa_tune.learning.training import Member
 from dfa_tune.problems.kinds import clusters, parity
 
 PARITY = parity.Settings(dataset="digits", k=2, train_samples=70, test_samples=45)

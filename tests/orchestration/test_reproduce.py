@@ -16,7 +16,7 @@ from dfa_tune.orchestration.worker.pack_run import PackRun
 from dfa_tune.planning.plan import Plan
 from dfa_tune.planning.sweep import load_sweep
 from dfa_tune.problems.datasets import content_digest
-from dfa_tune.results import Store
+from dfa_tune.results import Store, maintenance
 
 SPACE = """
 name: once
@@ -86,7 +86,7 @@ def test_the_name_that_the_command_had_in_version_0_1_still_works(results: Path)
 
 
 def test_also_after_the_files_were_merged(results: Path) -> None:
-    Store(results, "once").compact()
+    maintenance.compact(Store(results, "once"))
     assert reproduce(some_trial(results), results)[0] == 0
 
 

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from dfa_tune.errors import UserError
-from dfa_tune.results import Store
+from dfa_tune.results import Store, maintenance
 from dfa_tune.results.reader import DamagedFileWarning
 
 
@@ -74,7 +74,7 @@ def test_readers_pass_over_a_damaged_file_with_a_warning_that_names_it(two, epoc
 def test_damaged_files_are_set_aside_and_then_no_reader_complains(two, epochs, damage):
     damage(epochs / "bad.parquet")
     left = (epochs / "bad.parquet").read_bytes()
-    assert two.set_aside() == ["bad.parquet"]
+    assert maintenance.set_aside(two) == ["bad.parquet"]
     assert (epochs.parent / "damaged" / "bad.parquet").read_bytes() == left
     assert two.done() == {"a"}
     assert len(pd.read_parquet(epochs)) == 3
@@ -91,18 +91,18 @@ def test_a_flipped_bit_in_a_column_of_numbers_is_found(two, epochs):
     content = bytearray(path.read_bytes())
     content[column.dictionary_page_offset + column.total_compressed_size - 1] ^= 1  # its last byte
     path.write_bytes(content)
-    assert two.set_aside() == ["bad.parquet"]
+    assert maintenance.set_aside(two) == ["bad.parquet"]
 
 
 def test_good_files_are_left_where_they_are(two):
-    assert two.set_aside() == []
+    assert maintenance.set_aside(two) == []
     assert two.done() == {"a", "b"}
 
 
 def test_nothing_that_was_set_aside_before_is_overwritten(two, epochs):
     for content in (b"one", b"two"):
         (epochs / "bad.parquet").write_bytes(content)
-        two.set_aside()
+        maintenance.set_aside(two)
     kept = {path.read_bytes() for path in (epochs.parent / "damaged").iterdir()}
     assert kept == {b"one", b"two"}
 
@@ -110,7 +110,7 @@ def test_nothing_that_was_set_aside_before_is_overwritten(two, epochs):
 def test_a_stray_file_that_would_break_pandas_is_set_aside(two, epochs):
     (epochs / "notes.txt").write_text("mine")
     assert two.done() == {"a", "b"}
-    assert two.set_aside() == ["notes.txt"]
+    assert maintenance.set_aside(two) == ["notes.txt"]
     assert len(pd.read_parquet(epochs)) == 6
 
 
@@ -120,7 +120,7 @@ def test_what_a_killed_writer_left_half_written_disturbs_nobody(two, epochs):
     (epochs / ".pack.parquet.0123456789ab.tmp").write_bytes(torn)
     (epochs / ".hidden.parquet").write_bytes(torn)
     assert two.done() == {"a", "b"}
-    assert two.set_aside() == []
+    assert maintenance.set_aside(two) == []
     assert len(pd.read_parquet(epochs)) == 6
 
 
@@ -129,11 +129,11 @@ def make_newer(path: Path) -> None:
     pq.write_table(table.replace_schema_metadata({"schema_version": "2"}), path)
 
 
-@pytest.mark.parametrize("operation", ["done", "read", "set_aside", "compact"])
+@pytest.mark.parametrize("operation", [Store.done, Store.read, maintenance.set_aside, maintenance.compact])
 def test_a_file_of_a_newer_version_is_refused_by_name_and_left_alone(two, epochs, operation):
     make_newer(epochs / "bad.parquet")
     with pytest.raises(UserError, match=r"epochs/bad\.parquet has schema version 2"):
-        getattr(two, operation)()
+        operation(two)
     assert (epochs / "bad.parquet").is_file()
 
 
@@ -162,7 +162,7 @@ def test_a_damaged_file_read_by_name_is_an_error_that_names_it(two, epochs):
 
 @pytest.mark.filterwarnings("error")
 def test_a_file_merged_away_between_listing_and_reading_is_found_in_its_successor(two, epochs, monkeypatch):
-    real, listings = two.place.files, []
+    real, listings = two.storage.files, []
 
     def files(folder):
         names = real(folder)
@@ -171,7 +171,7 @@ def test_a_file_merged_away_between_listing_and_reading_is_found_in_its_successo
             shutil.move(epochs / "bad.parquet", epochs / "merged.parquet")
         return names
 
-    monkeypatch.setattr(two.place, "files", files)
+    monkeypatch.setattr(two.storage, "files", files)
     assert two.done() == {"a", "b"}
     assert len(listings) == 2
 
@@ -180,4 +180,4 @@ def test_an_unreadable_link_is_not_taken_for_a_torn_file(store, rows, epochs):
     store.publish("good", rows("a"), {})
     (epochs / "gone.parquet").symlink_to(epochs / "nowhere")
     assert Store(store.location, "sweep").done() == {"a"}
-    assert store.set_aside() == []
+    assert maintenance.set_aside(store) == []

@@ -200,9 +200,10 @@ def test_a_runs_own_leases_are_not_read_again_for_each_pack(ours, monkeypatch):
     """With a thousand packs in flight, and results on a file server, that would be all the driver does."""
     for number in range(20):
         ours.acquire(f"pack{number}", [str(number)])
-    read, paths = type(ours.store.place).read, []
+    storage = ours.store.storage
+    read, paths = type(storage).read, []
     monkeypatch.setattr(
-        ours.store.place, "read", lambda path: (paths.append(path), read(ours.store.place, path))[1]
+        storage, "read", lambda path, size=None: (paths.append(path), read(storage, path, size))[1]
     )
     assert ours.acquire("one more", ["x"])
     assert paths == ["sweep/leases/one more.json"]

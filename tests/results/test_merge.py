@@ -7,7 +7,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from dfa_tune.results import Store
+from dfa_tune.results import Store, maintenance
 from dfa_tune.results.reader import DamagedFileWarning
 
 
@@ -74,7 +74,7 @@ def test_compact_makes_one_file_of_one_provenance_and_loses_no_row(store, epochs
         metadata = {"host": "here", "start": f"2026-01-0{index + 1}", "end": f"2026-01-0{index + 2}"}
         store.publish(f"pack-{index}", rows(f"{index}", depth=index), metadata)
     before = store.read()
-    assert store.compact() == 4
+    assert maintenance.compact(store) == 4
     pd.testing.assert_frame_equal(store.read(), before)
     [path] = epochs.iterdir()
     metadata = pq.read_schema(path).metadata
@@ -87,7 +87,7 @@ def test_compact_heals_what_is_there_twice(store, epochs, rows):
     store.publish("2", rows("a", seconds=2.0) + rows("c"), {"host": "two"})
     store.publish("3", rows("b"), {"host": "three"})
     before = store.read()
-    assert store.compact() == 1  # nothing of the third is left
+    assert maintenance.compact(store) == 1  # nothing of the third is left
     assert len(pd.read_parquet(epochs)) == 9
     pd.testing.assert_frame_equal(store.read(), before)
 
@@ -95,16 +95,16 @@ def test_compact_heals_what_is_there_twice(store, epochs, rows):
 def test_compacting_again_changes_nothing(store, epochs, rows):
     store.publish("1", rows("a"), {})
     store.publish("2", rows("b"), {})
-    store.compact()
+    maintenance.compact(store)
     before = names(epochs)
-    assert store.compact() == 0
+    assert maintenance.compact(store) == 0
     assert names(epochs) == before
 
 
 def test_compact_keeps_the_rows_of_unfinished_trials(store, epochs, rows):
     store.publish("1", rows("a")[:2], {})
     store.publish("2", rows("b"), {})
-    store.compact()
+    maintenance.compact(store)
     assert len(pd.read_parquet(epochs)) == 5
 
 
@@ -113,7 +113,7 @@ def test_compact_leaves_damaged_files_alone(store, epochs, rows):
     store.publish("2", rows("b"), {})
     (epochs / "torn.parquet").write_bytes(b"PAR1")
     with pytest.warns(DamagedFileWarning):
-        store.compact()
+        maintenance.compact(store)
     assert (epochs / "torn.parquet").exists()
 
 
@@ -136,12 +136,12 @@ def test_compact_killed_at_any_moment_loses_nothing_and_goes_on_later(
         return changed
 
     with monkeypatch.context() as patch:
-        patch.setattr(store.place, "put", dying(store.place.put))
-        patch.setattr(store.place, "remove", dying(store.place.remove))
+        patch.setattr(store.storage, "put", dying(store.storage.put))
+        patch.setattr(store.storage, "remove", dying(store.storage.remove))
         with pytest.raises(KeyboardInterrupt):
-            store.compact()
+            maintenance.compact(store)
     pd.testing.assert_frame_equal(store.read(), before)
-    store.compact()
+    maintenance.compact(store)
     pd.testing.assert_frame_equal(store.read(), before)
     assert len(pd.read_parquet(epochs)) == len(before)
 
@@ -151,39 +151,39 @@ def test_what_a_killed_compact_left_twice_is_dropped_by_the_next_run(store, epoc
         store.publish(f"{index}", rows(f"{index}"), {})
     before = store.read()
     with monkeypatch.context() as patch:
-        patch.setattr(store.place, "remove", lambda path: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(store.storage, "remove", lambda path: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
-            store.compact()
+            maintenance.compact(store)
     assert len(pd.read_parquet(epochs)) == 2 * len(before)
-    assert store.drop_copies() == ["0.parquet", "1.parquet", "2.parquet", "3.parquet"]
+    assert maintenance.drop_copies(store) == ["0.parquet", "1.parquet", "2.parquet", "3.parquet"]
     assert len(pd.read_parquet(epochs)) == len(before)
     pd.testing.assert_frame_equal(store.read(), before)
-    assert store.drop_copies() == []
+    assert maintenance.drop_copies(store) == []
 
 
 def test_a_file_with_a_trial_of_its_own_is_no_copy(store, epochs, rows):
     store.publish("1", rows("a") + rows("b"), {})
     store.publish("2", rows("b") + rows("c"), {})
     store.publish("3", rows("a")[:2], {})  # an unfinished trial is kept for whoever wrote it
-    assert store.drop_copies() == []
+    assert maintenance.drop_copies(store) == []
     store.publish("4", rows("c"), {})
-    assert store.drop_copies() == ["4.parquet"]
+    assert maintenance.drop_copies(store) == ["4.parquet"]
 
 
 def test_two_compactions_at_once_lose_nothing(store, epochs, rows, monkeypatch):
     for index in range(3):
         store.publish(f"{index}", rows(f"{index}"), {})
     before = store.read()
-    remove = store.place.remove
+    remove = store.storage.remove
     others: list[int] = []
 
     def remove_after_another_compaction(path):
         if not others:
-            others.append(Store(store.location, "sweep").compact())
+            others.append(maintenance.compact(Store(store.location, "sweep")))
         remove(path)
 
-    monkeypatch.setattr(store.place, "remove", remove_after_another_compaction)
-    store.compact()
+    monkeypatch.setattr(store.storage, "remove", remove_after_another_compaction)
+    maintenance.compact(store)
     pd.testing.assert_frame_equal(store.read(), before)
 
 

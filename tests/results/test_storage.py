@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 
 from dfa_tune.errors import UserError
-from dfa_tune.results import Leases, Store
-from dfa_tune.results.storage import RemoteStorage, place
+from dfa_tune.results import Leases, Store, maintenance
+from dfa_tune.results.object_store import ObjectStore
+from dfa_tune.results.storage import open_storage
 
 
 @pytest.fixture
@@ -27,11 +28,11 @@ def test_an_object_store_does_all_that_a_folder_does(remote, rows):
     assert sibling.take_over({"b": "repeat"}) == {"b"}
     assert set(sibling.read().stage) == {"repeat"}
     before = remote.read()
-    assert remote.compact() == 1
+    assert maintenance.compact(remote) == 1
     pd.testing.assert_frame_equal(remote.read(), before)
-    remote.place.put("sweep/epochs/torn.parquet", b"PAR1")
-    assert remote.set_aside() == ["torn.parquet"]
-    assert remote.place.read("sweep/damaged/torn.parquet") == b"PAR1"
+    remote.epochs.put("torn.parquet", b"PAR1")
+    assert maintenance.set_aside(remote) == ["torn.parquet"]
+    assert remote.folder("damaged").read("torn.parquet") == b"PAR1"
     assert remote.done() == {"a", "b"}
 
 
@@ -64,7 +65,7 @@ def test_a_store_on_an_object_store_can_be_sent_to_a_worker(remote, rows):
 
 
 def test_a_remote_path_is_shown_without_credentials():
-    remote = RemoteStorage("s3://AKIAUSER:s3cr3t%2Fkey@bucket/prefix?endpoint_override=host:1&token=t0ken")
+    remote = ObjectStore("s3://AKIAUSER:s3cr3t%2Fkey@bucket/prefix?endpoint_override=host:1&token=t0ken")
     assert remote.full("sweep/figures") == "s3://bucket/prefix/sweep/figures"
 
 
@@ -89,7 +90,7 @@ def test_credentials_in_a_uri_are_refused_and_not_repeated(uri):
     "uri", ["abfs://container@account.dfs.core.windows.net/x", "s3://bucket/a:b@c?endpoint_override=host:1"]
 )
 def test_a_user_or_an_endpoint_is_no_credential(uri):
-    assert isinstance(place(uri), RemoteStorage)
+    assert isinstance(open_storage(uri), ObjectStore)
 
 
 class LeakyFileSystem(fsspec.AbstractFileSystem):  # type: ignore[misc]  # fsspec has no types
@@ -107,7 +108,7 @@ class LeakyFileSystem(fsspec.AbstractFileSystem):  # type: ignore[misc]  # fsspe
 def test_what_a_clients_error_tells_of_the_credentials_is_masked(operation):
     fsspec.register_implementation("leaky", LeakyFileSystem, clobber=True)
     store = Store("leaky://bucket/prefix", "sweep")
-    store.place = RemoteStorage("leaky://AKIAUSER:s3cr3t%2Fkey@bucket/prefix?token=t0ken")
+    store.storage = ObjectStore("leaky://AKIAUSER:s3cr3t%2Fkey@bucket/prefix?token=t0ken")
     with pytest.raises(UserError, match=r"leaky://bucket/prefix/sweep.*may not") as caught:
         getattr(store, operation)()
     for secret in ("AKIAUSER", "s3cr3t", "t0ken"):
@@ -122,10 +123,10 @@ def test_an_unknown_protocol_is_refused():
 
 @pytest.mark.parametrize("text", ["results", "/abs/results", "a:b/c", "~/results"])
 def test_what_has_no_scheme_is_a_local_path(text):
-    assert place(text).full("x") == os.path.abspath(os.path.expanduser(text)) + "/x"  # noqa: PTH100, PTH111
+    assert open_storage(text).full("x") == os.path.abspath(os.path.expanduser(text)) + "/x"  # noqa: PTH100, PTH111
 
 
 def test_s3_is_reached_through_pyarrow_without_a_further_package():
     uri = "s3://user:secret@bucket/prefix?endpoint_override=127.0.0.1:9&scheme=http&region=us-east-1"
-    filesystem, root = RemoteStorage(uri)._opened
+    filesystem, root = ObjectStore(uri)._opened
     assert (filesystem.fs.type_name, root) == ("s3", "bucket/prefix")

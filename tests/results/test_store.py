@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from dfa_tune.errors import UserError
-from dfa_tune.results import Store
+from dfa_tune.results import Store, maintenance
 from dfa_tune.results.schema import SCHEMA
 
 
@@ -33,7 +33,7 @@ def test_a_folder_that_is_not_there_yet_is_empty(store):
     assert list(store.read().columns) == SCHEMA.names
     assert len(store.read(["a"], ["epoch"])) == 0
     assert store.take_over({"a": "tune"}) == set()
-    assert (store.set_aside(), store.compact()) == ([], 0)
+    assert (maintenance.set_aside(store), maintenance.compact(store)) == ([], 0)
 
 
 def test_publish_returns_the_files_path_and_leaves_nothing_else(store, epochs, rows):

@@ -49,7 +49,7 @@ class Expected:
         results = str(store.location)
         probe = None if "://" in results else f"leases/.probe-{owner}"
         if probe is not None:
-            store.put(b"", probe)
+            store.folder("leases").put(Path(probe).name, b"")
         digests = {name: content_digest(name, data) for name in datasets}
         return cls(
             versions=versions(), data=data, digests=digests, results=results, name=store.name, probe=probe
@@ -134,7 +134,7 @@ class Nodes:
 
     def _remove_probe(self) -> None:
         if self._expected["probe"] is not None:
-            self._store.place.remove(f"{self._expected['name']}/{self._expected['probe']}")
+            self._store.folder("leases").remove(Path(self._expected["probe"]).name)
 
     def _watch(self) -> None:
         while not self._stopped.wait(POLL_SECONDS):

@@ -23,7 +23,7 @@ from dfa_tune.planning.sweep import Sweep, load_sweep
 from dfa_tune.planning.sweep_results import load
 from dfa_tune.problems.datasets import data_folder
 from dfa_tune.problems.download import ensure
-from dfa_tune.results import failures
+from dfa_tune.results import failures, maintenance
 from dfa_tune.results.store import Store
 
 if TYPE_CHECKING:
@@ -72,8 +72,8 @@ def run_sweep(
         ensure(dataset, data)
     store = Store(results if "://" in str(results) else Path(results).absolute(), sweep.name)
     store.check_writable()
-    set_aside = store.set_aside()
-    store.drop_copies()
+    set_aside = maintenance.set_aside(store)
+    maintenance.drop_copies(store)
     failures.clear(store)
     known = store.names()  # before they are read: what comes meanwhile is read again
     plan, rows = load(sweep, store.location, data=data)

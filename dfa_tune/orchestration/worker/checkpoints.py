@@ -1,6 +1,6 @@
 """Packs half trained, and what it takes to go on: `<results>/<name>/checkpoints/<pack id>.safetensors`.
 
-A file is published whole, sealed (see `results.seal`), and removed when the pack's rows are published. It
+A file is published whole, sealed (see `results.checksum`), and removed when the pack's rows are published. It
 holds tensors and JSON alone: nothing in it is executed. What cannot be gone on from is no error: the pack
 is trained afresh.
 """
@@ -55,8 +55,7 @@ class Checkpoints:
     """The checkpoints of a sweep."""
 
     def __init__(self, store: Store) -> None:
-        self._store = store
-        self._folder = f"{store.name}/checkpoints"
+        self._store, self._folder = store, store.folder("checkpoints")
         self._known: dict[str, Begun | None] = {}
 
     def save(self, pack: Pack, environment: Mapping[str, str], checkpoint: Checkpoint) -> None:
@@ -73,7 +72,7 @@ class Checkpoints:
         tensors |= {STATE + name: t.detach().cpu().clone() for name, t in checkpoint.state.items()}
         ids = json.dumps([trial.id for trial in pack.trials])
         header = {"format": FORMAT, "trials": ids, **environment, checksum.KEY: checksum.UNSEALED}
-        self._store.place.put(self._path(pack.id), checksum.seal(save(tensors, header)))
+        self._folder.put(pack.id + SUFFIX, checksum.seal(save(tensors, header)))
 
     def load(self, pack: Pack, environment: Mapping[str, str]) -> Checkpoint | None:
         """The pack's checkpoint; None where there is none, or none that this environment could go on from.
@@ -81,7 +80,7 @@ class Checkpoints:
         A damaged or foreign file is moved to `damaged/`, with a warning that names it.
         """
         try:
-            content = self._store.place.read(self._path(pack.id))
+            content = self._folder.read(pack.id + SUFFIX)
         except FileNotFoundError:
             return None
         try:
@@ -97,9 +96,9 @@ class Checkpoints:
 
     def set_aside(self, pack_id: str, why: str) -> None:
         """Move a checkpoint that proved useless to `damaged/`, and warn of it."""
-        place, name = self._store.place, pack_id + SUFFIX
+        name = pack_id + SUFFIX
         try:
-            place.move(self._path(pack_id), f"{self._store.name}/damaged/{name}")
+            self._folder.move(name, self._store.folder("damaged"))
         except (FileNotFoundError, UserError):
             return  # another run was faster, or nothing can be written: then more will be said of that
         where = self._store.path("damaged", name)
@@ -107,12 +106,11 @@ class Checkpoints:
 
     def remove(self, pack_id: str) -> None:
         """Remove the pack's checkpoint, if there is one."""
-        self._store.place.remove(self._path(pack_id))
+        self._folder.remove(pack_id + SUFFIX)
 
     def packs(self) -> dict[str, Begun]:
         """Of each pack that has a checkpoint, what that says of it; reads the headers that are new."""
-        names = [name for name in self._store.place.files(self._folder) if name.endswith(SUFFIX)]
-        ids = [name.removesuffix(SUFFIX) for name in names if not name.startswith(".")]
+        ids = [name.removesuffix(SUFFIX) for name in self._folder.files() if name.endswith(SUFFIX)]
         self._known = {pack: self._known.get(pack) or self._begun(pack) for pack in ids}
         return {pack: begun for pack, begun in self._known.items() if begun is not None}
 
@@ -125,13 +123,10 @@ class Checkpoints:
     def _begun(self, pack_id: str) -> Begun | None:
         """Of the pack's file; None where it does not say, which shows again, and is told, in `load`."""
         try:
-            header = _header(self._store.place.read(self._path(pack_id), LARGEST_HEADER))
+            header = _header(self._folder.read(pack_id + SUFFIX, LARGEST_HEADER))
         except (FileNotFoundError, ValueError, KeyError):
             return None
         return Begun(tuple(header["trials"]), str(header.get("device", "cpu"))) if header["trials"] else None
-
-    def _path(self, pack_id: str) -> str:
-        return f"{self._folder}/{pack_id}{SUFFIX}"
 
 
 def _header(content: bytes) -> dict[str, Any]:

@@ -73,7 +73,7 @@ def finish(pack: PackRun) -> pd.DataFrame:
         pack.advance(10.0)
     pack.publish()
     store = Store(pack._config["results"], "tiny")
-    assert store.place.files("tiny/checkpoints") == []
+    assert store.folder("checkpoints").files() == []
     return store.read().drop(columns="seconds")
 
 

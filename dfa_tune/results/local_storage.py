@@ -1,0 +1,168 @@
+"""Results in a folder of a local or mounted file system."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from collections.abc import Hashable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from uuid import uuid4
+
+from filelock import FileLock, Timeout
+
+from dfa_tune.errors import UserError
+
+PARTIAL = ".partial"  # the folder of a sweep with the files that are being written
+LOCK_SECONDS = 60.0  # a lock is held for milliseconds; whoever has it for so long is stopped or hangs
+_NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL}
+
+
+class LocalStorage:
+    """See `storage.Storage`."""
+
+    def __init__(self, root: Path) -> None:
+        # Absolute, as a worker may have another working folder; not resolved, as a link may be changed
+        self.root = root.expanduser().absolute()
+        self.workers = min(4, os.cpu_count() or 1)  # decoding takes a core: more would only contend
+
+    def full(self, path: str) -> str:
+        return str(self.root / path)
+
+    def files(self, folder: str) -> list[str]:
+        found = self._entries(folder)
+        return sorted(e.name for e in found if e.is_file())
+
+    def folders(self, folder: str = "") -> list[str]:
+        return sorted(e.name for e in self._entries(folder) if e.is_dir())
+
+    def _entries(self, folder: str) -> list[os.DirEntry[str]]:
+        path = self._path(folder)
+        with _user_errors(path, "listed"):
+            try:
+                with os.scandir(path) as entries:
+                    return list(entries)
+            except (FileNotFoundError, NotADirectoryError):
+                return []
+
+    def read(self, path: str, size: int | None = None) -> bytes:
+        source = self._path(path)
+        with _user_errors(source, "read"), source.open("rb") as file:
+            return file.read(-1 if size is None else size)
+
+    def put(self, path: str, content: bytes) -> None:
+        target, partial = self._path(path), self._partial(path)
+        with _user_errors(target, "written"):
+            _make(target.parent)
+            _make(partial.parent)
+            try:
+                _write(partial, content)
+                partial.replace(target)
+            except BaseException:
+                with suppress(OSError):
+                    partial.unlink(missing_ok=True)
+                raise
+            _sync(target.parent)
+
+    def _partial(self, path: str) -> Path:
+        """Hidden, so that readers of the folder pass over it; beside the file, on the same file system."""
+        target = self._path(path)
+        return target.with_name(f".{target.name}.{uuid4().hex[:12]}.tmp")
+
+    def remove(self, path: str) -> None:
+        target = self._path(path)
+        with _user_errors(target, "removed"):
+            target.unlink(missing_ok=True)
+
+    def move(self, path: str, to: str) -> None:
+        source, target = self._path(path), self._path(to)
+        with _user_errors(target, "moved"):
+            _make(target.parent)
+            source.rename(target)
+            _sync(target.parent)
+
+    def signature(self, path: str) -> Hashable:
+        target = self._path(path)
+        with _user_errors(target, "read"):
+            try:
+                status = target.stat()
+            except (FileNotFoundError, NotADirectoryError):
+                return None
+        return status.st_ino, status.st_size, status.st_mtime_ns
+
+    @contextmanager
+    def lock(self, path: str, seconds: float = LOCK_SECONDS) -> Iterator[None]:
+        target = self._path(path)
+        lock = FileLock(target, fallback_to_soft=False)
+        with _user_errors(target, "written"):
+            _make(target.parent)
+            try:
+                lock.acquire(timeout=seconds, poll_interval=0.005)
+            except Timeout:
+                raise UserError(
+                    f"{target}: another process has held this lock for {seconds:g} seconds; if it is stopped"
+                    " or hangs, end it, and try again"
+                ) from None
+            except OSError as error:
+                if error.errno not in _NO_LOCKS:  # else a file system without locks is like an object store
+                    raise
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def check_writable(self, folder: str) -> None:
+        target, partial = self._path(folder), self._path(f"{folder.split('/')[0]}/{PARTIAL}")
+        name = f".probe-{uuid4().hex[:12]}"
+        with _user_errors(target, "written"):
+            _make(target)
+            _make(partial)
+            _write(partial / name, b"")
+            (partial / name).unlink()
+            # An empty folder moves as a file would, and readers of `folder` pass over it
+            (partial / name).mkdir()
+            (partial / name).rename(target / name)
+            (target / name).rmdir()
+
+    def _path(self, path: str) -> Path:
+        return self.root / path
+
+
+@contextmanager
+def _user_errors(path: Path, what: str) -> Iterator[None]:
+    """Turns what the operating system refuses into a UserError: a full disk, say, or a read-only one."""
+    try:
+        yield
+    except OSError as error:
+        if isinstance(error, FileNotFoundError) and what != "written":
+            raise
+        in_the_way = isinstance(error, FileExistsError | NotADirectoryError)
+        why = f"{error.filename} is a file" if in_the_way else error.strerror
+        raise UserError(f"{path} cannot be {what}: {why}") from None
+
+
+def _write(path: Path, content: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _make(folder: Path) -> None:
+    """Create the folder, so that it survives a power cut."""
+    if folder.is_dir():
+        return
+    _make(folder.parent)
+    folder.mkdir(exist_ok=True)
+    _sync(folder.parent)
+
+
+def _sync(folder: Path) -> None:
+    if sys.platform == "win32":  # cannot open a folder
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
