@@ -172,7 +172,7 @@ def status(
     count = state.count()
     left = {trial.id: trial for trial in state.ready()}
     running = left.keys() & {t for lease in Leases(store).active().values() for t in lease.trial_ids}
-    failed = {trial: cause for trial, cause in failures(store).items() if trial in left.keys() - running}
+    failed = {trial: f.cause for trial, f in failures(store).items() if trial in left.keys() - running}
     typer.echo(
         f"{sweep.name}: {count.planned} trials: {count.done} done, {len(running)} running,"
         f" {len(failed)} failed, {count.remaining - len(running) - len(failed)} remaining"

@@ -1,36 +1,72 @@
-"""Trials that failed, for other terminals to see; the next run tries them again."""
+"""Which trials of a sweep failed, and why, for other commands to show. The next run tries them again."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Collection
 
+from pydantic import BaseModel, ConfigDict
+
 from dfa_tune.results.store import Store
 
 FOLDER = "failures"
+LONGEST_CAUSE, LONGEST_TRACEBACK = 500, 20_000  # characters
+LARGEST_FILE = 1_000_000  # bytes
 
 
-def record(store: Store, pack_id: str, trial_ids: Collection[str], cause: str) -> None:
-    """Note that the pack's trials failed, and what their worker said."""
-    content = json.dumps({"trials": sorted(trial_ids), "cause": cause})
-    store.folder(FOLDER).put(f"{pack_id}.json", content.encode())
+class Failure(BaseModel):
+    """Why the trials of a pack failed: the cause in one line, and the traceback, "" if there was none."""
+
+    model_config = ConfigDict(frozen=True)
+
+    trials: tuple[str, ...]
+    cause: str
+    traceback: str = ""
+
+
+def record(store: Store, pack_id: str, trial_ids: Collection[str], cause: str, traceback: str = "") -> None:
+    """Write down that the trials of a pack failed. A long cause loses its end, a long traceback its start."""
+    content = {
+        "trials": sorted(trial_ids),
+        "cause": _utf_8(" ".join(cause.split()))[:LONGEST_CAUSE],
+        "traceback": _utf_8(traceback),
+    }
+    if len(content["traceback"]) > LONGEST_TRACEBACK:
+        content["traceback"] = "...\n" + content["traceback"][-LONGEST_TRACEBACK:]
+    store.folder(FOLDER).put(f"{pack_id}.json", json.dumps(content).encode())
 
 
 def clear(store: Store) -> None:
-    """Forget all failures: a run begins, and tries them again."""
+    """Forget all failures, as a run does at its start."""
     folder = store.folder(FOLDER)
     for name in folder.files():
         folder.remove(name)
 
 
-def failures(store: Store) -> dict[str, str]:
-    """The cause of each failed trial's failure, by trial id."""
-    found: dict[str, str] = {}
+def failures(store: Store) -> dict[str, Failure]:
+    """The failure of each failed trial, by trial id. Files that are not failures are passed over."""
     folder = store.folder(FOLDER)
+    found: dict[str, Failure] = {}
     for name in folder.files():
         try:
-            content = json.loads(folder.read(name))
-            found |= dict.fromkeys(content["trials"], content["cause"])
-        except (FileNotFoundError, ValueError, KeyError, TypeError):
-            continue  # removed meanwhile, or not ours
+            failure = Failure.model_validate_json(folder.read(name, LARGEST_FILE), strict=True)
+        except (FileNotFoundError, ValueError):
+            continue
+        # The file may be anybody's, and its text is printed
+        shown = failure.model_copy(
+            update={
+                "cause": " ".join(_printable(failure.cause).split()),
+                "traceback": _printable(failure.traceback),
+            }
+        )
+        found |= dict.fromkeys(failure.trials, shown)
     return found
+
+
+def _utf_8(text: str) -> str:
+    """The text with escapes for what UTF-8 cannot hold, such as undecodable bytes of a file's name."""
+    return text.encode(errors="backslashreplace").decode()
+
+
+def _printable(text: str) -> str:
+    return "".join(c for c in text if c.isprintable() or c in "\n\t")

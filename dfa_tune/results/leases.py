@@ -1,7 +1,8 @@
-"""Who trains what: packs that are being trained, so that two runs at once share the work.
+"""Which packs are being trained, so that two runs at the same time share the work.
 
-A lease is `<results>/<name>/leases/<pack_id>.json`. It is a courtesy, not a promise: where two hold
-one after all (on an object store, say, which has no locks), rows come twice and readers drop them.
+A lease is the file `<results>/<name>/leases/<pack_id>.json`. Leases save work, but nothing relies on them:
+where two runs train the same pack after all (on an object store, say, which has no locks), its rows are
+there twice, and readers drop one copy.
 """
 
 from __future__ import annotations
@@ -12,20 +13,23 @@ import platform
 import time
 from collections.abc import Iterable, Set
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
 from uuid import uuid4
 
+from pydantic import TypeAdapter
+
 from dfa_tune.results.store import Store
 
-EXPIRES = 60.0  # seconds without a refresh, after which whoever held the lease is taken for dead
-FORGOTTEN = 3600.0  # seconds after which a dead run's lease is cleared away
+EXPIRES = 60.0  # seconds without a refresh, after which the holder of a lease is taken for dead
+FORGOTTEN = 3600.0  # seconds without a refresh, after which the file of a lease is removed
+LARGEST_FILE = 1_000_000  # bytes
 
 
 @dataclass(frozen=True, kw_only=True)
 class LeaseInfo:
-    """A lease as its file holds it; times are seconds since the epoch, by the holder's clock."""
+    """What a lease's file holds; times are seconds since 1970 by the clock of the holder."""
 
     trial_ids: list[str]
     owner: str
@@ -33,11 +37,11 @@ class LeaseInfo:
     pid: int
     acquired: float
     refreshed: float
-    process: str = ""  # which process of which machine `pid` is; empty where that cannot be told
+    process: str = ""  # identifies the process `pid` among all machines; "" where that is impossible
 
     @classmethod
     def of(cls, owner: str, trial_ids: list[str], now: float) -> LeaseInfo:
-        """This process's lease, taken now."""
+        """The lease that this process takes now."""
         pid = os.getpid()
         return cls(
             trial_ids=trial_ids,
@@ -50,10 +54,9 @@ class LeaseInfo:
         )
 
     def valid(self, now: float) -> bool:
-        """Whether its holder is taken to live; a time far in the future comes from a wrong clock.
+        """Whether the holder is taken to be alive. A time far in the future comes from a wrong clock.
 
-        Where the holder was a process of this machine, it is looked for: a run that was killed need not
-        be waited for.
+        If the holder was a process of this machine, it is looked for: nobody waits for a run that was killed.
         """
         return abs(now - self.refreshed) < EXPIRES and not self._dead()
 
@@ -62,18 +65,21 @@ class LeaseInfo:
         return bool(machine) and machine == _machine() and _process(self.pid) != self.process
 
 
+_LEASE = TypeAdapter(LeaseInfo)
+
+
 @cache
 def _machine() -> str:
-    """This boot of this machine, and the name space of its process ids; empty where there is no /proc."""
+    """This boot of this machine, and its namespace of process ids; "" where there is no /proc."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-        return f"{boot} {os.readlink('/proc/self/ns/pid')}"  # noqa: PTH115 (its target is no path)
+        return f"{boot} {os.readlink('/proc/self/ns/pid')}"  # noqa: PTH115 (the link's target is not a path)
     except OSError:
         return ""
 
 
 def _process(pid: int) -> str | None:
-    """The process of that id, told from later ones by the time it began; None: there is none."""
+    """The living process of this id, distinguished from later ones by its start; None if there is none."""
     try:
         status = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
@@ -84,17 +90,17 @@ def _process(pid: int) -> str | None:
 class Leases:
     """The leases of a sweep, as one of its runs (`owner`) sees them.
 
-    Pass another process `owner` to let it refresh and release what this one acquired.
+    A worker that is given its run's `owner` can refresh and release the leases that the run acquired.
     """
 
     def __init__(self, store: Store, owner: str | None = None) -> None:
         self.store = store
         self.owner = owner or uuid4().hex
         self._folder = store.folder("leases")
-        self._ours: set[str] = set()  # packs acquired here: what their files say is known
+        self._ours: set[str] = set()  # packs acquired here, whose files need not be read again
 
     def acquire(self, pack_id: str, trial_ids: Iterable[str]) -> bool:
-        """Take the pack unless another run holds it, or any of its trials in a pack of its own."""
+        """Take the pack, unless another run holds it or holds one of its trials in another pack."""
         wanted = list(trial_ids)
         with self._lock():
             now = time.time()
@@ -102,20 +108,20 @@ class Leases:
                 shared = other == pack_id or not set(wanted).isdisjoint(lease.trial_ids)
                 if shared and lease.owner != self.owner and lease.valid(now):
                     return False
-                if abs(now - lease.refreshed) > FORGOTTEN:
+                if not abs(now - lease.refreshed) <= FORGOTTEN:
                     self._folder.remove(f"{other}.json")
             self._put(pack_id, LeaseInfo.of(self.owner, wanted, now))
-            held = self._get(pack_id)  # without locks another run may have come last
+            held = self._get(pack_id)  # without locks another run may have written it just now
             self._ours.add(pack_id)
         return held is not None and held.owner == self.owner
 
     def refresh(self, pack_id: str) -> bool:
-        """Hold the pack for another minute; False if it has been taken, or was never held."""
+        """Keep the pack for another minute; False if another run has it by now, or nobody does."""
         with self._lock():
             held = self._get(pack_id)
             if held is None or held.owner != self.owner:
                 return False
-            self._put(pack_id, LeaseInfo(**{**asdict(held), "refreshed": time.time()}))
+            self._put(pack_id, replace(held, refreshed=time.time()))
         return True
 
     def release(self, pack_id: str) -> None:
@@ -142,7 +148,8 @@ class Leases:
         self._folder.put(f"{pack_id}.json", json.dumps(asdict(lease)).encode())
 
     def _get(self, pack_id: str) -> LeaseInfo | None:
+        """The pack's lease; None if it has been released meanwhile, or the file is not a lease."""
         try:
-            return LeaseInfo(**json.loads(self._folder.read(f"{pack_id}.json")))
-        except (FileNotFoundError, ValueError, TypeError):
-            return None  # released meanwhile, or not ours
+            return _LEASE.validate_json(self._folder.read(f"{pack_id}.json", LARGEST_FILE), strict=True)
+        except (FileNotFoundError, ValueError):
+            return None

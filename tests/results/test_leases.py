@@ -1,6 +1,7 @@
 """Two runs at once share the work."""
 
 import json
+import math
 import multiprocessing
 import os
 import signal
@@ -95,13 +96,40 @@ def test_a_lease_from_the_far_future_does_not_block_for_ever(ours, theirs):
     assert theirs.acquire("pack", ["a"])
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", '{"owner": "x"}'])
-def test_a_file_that_is_no_lease_blocks_nobody(ours, content):
+LEASE = {"trial_ids": ["a"], "owner": "x", "host": "h", "pid": 1, "acquired": 1.0}
+HOSTILE = {
+    "empty": b"",
+    "not JSON": b"{",
+    "a list": b"[]",
+    "keys are missing": b'{"owner": "x"}',
+    "not UTF-8": b'{"owner": "\xff"}',
+    "trial_ids is a number": json.dumps(LEASE | {"refreshed": time.time(), "trial_ids": 1}).encode(),
+    "trial_ids holds lists": json.dumps(LEASE | {"refreshed": time.time(), "trial_ids": [["a"]]}).encode(),
+    "refreshed is text": json.dumps(LEASE | {"refreshed": "now"}).encode(),
+    "refreshed is a list": json.dumps(LEASE | {"refreshed": []}).encode(),
+    "refreshed is a boolean": json.dumps(LEASE | {"refreshed": True}).encode(),
+    "process is a list": json.dumps(LEASE | {"refreshed": time.time(), "process": ["x"]}).encode(),
+    "pid is text": json.dumps(LEASE | {"refreshed": time.time(), "pid": "../../etc"}).encode(),
+    "deep": json.dumps(LEASE)[:-1].encode() + b', "refreshed": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+}
+
+
+@pytest.mark.parametrize("content", HOSTILE.values(), ids=HOSTILE.keys())
+def test_a_file_that_is_not_a_lease_blocks_nobody(ours, content):
     path = Path(ours.store.path("leases", "pack.json"))
     path.parent.mkdir(parents=True)
-    path.write_text(content)
+    path.write_bytes(content)
     assert ours.active() == {}
+    assert ours.acquire("other", ["a"])
     assert ours.acquire("pack", ["a"])
+
+
+@pytest.mark.parametrize("refreshed", [math.nan, math.inf, 1e300, -1e300])
+def test_a_lease_with_an_absurd_time_blocks_nobody_and_is_removed(ours, refreshed):
+    folder = ours.store.folder("leases")
+    folder.put("old.json", json.dumps(LEASE | {"refreshed": refreshed}).encode())
+    assert ours.acquire("pack", ["a"])
+    assert folder.files() == ["pack.json"]
 
 
 def test_leases_of_runs_long_dead_are_cleared_away(ours, theirs):
