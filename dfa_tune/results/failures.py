@@ -26,13 +26,10 @@ class Failure(BaseModel):
 
 def record(store: Store, pack_id: str, trial_ids: Collection[str], cause: str, traceback: str = "") -> None:
     """Write down that the trials of a pack failed. A long cause loses its end, a long traceback its start."""
-    content = {
-        "trials": sorted(trial_ids),
-        "cause": _utf_8(" ".join(cause.split()))[:LONGEST_CAUSE],
-        "traceback": _utf_8(traceback),
-    }
-    if len(content["traceback"]) > LONGEST_TRACEBACK:
-        content["traceback"] = "...\n" + content["traceback"][-LONGEST_TRACEBACK:]
+    cause, traceback = _utf_8(" ".join(cause.split())), _utf_8(traceback)
+    if len(traceback) > LONGEST_TRACEBACK:
+        traceback = "...\n" + traceback[-LONGEST_TRACEBACK:]
+    content = {"trials": sorted(trial_ids), "cause": cause[:LONGEST_CAUSE], "traceback": traceback}
     store.folder(FOLDER).put(f"{pack_id}.json", json.dumps(content).encode())
 
 
