@@ -10,39 +10,39 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from dfa_tune.analysis import figures, plots, tables
-from dfa_tune.planning.plan import Plan
+from dfa_tune.analysis import figures, plots
+from dfa_tune.planning.sweep_results import SweepResults
 from dfa_tune.problems.datasets import data_folder, load_images, missing_files
 from dfa_tune.results.store import Store
 
 EXAMPLES = 5  # tuples shown, of as many digits as the largest k
 
 
-def extra(plan: Plan, rows: pd.DataFrame, store: Store, data: str | Path | None) -> pd.DataFrame | None:
+def extra(results: SweepResults, store: Store, data: str | Path | None) -> pd.DataFrame | None:
     """Some test images and their digits, so that the figure shows what is learnt; None without the data."""
-    name = plan.sweep.dataset
+    name = results.sweep.dataset
     if name is None or missing_files(name, data_folder(data)):
         return None
     images = load_images(name, data)[1]
-    count = EXAMPLES * max(point.problem.k for point in plan.sweep.points)
+    count = EXAMPLES * max(point.problem.k for point in results.sweep.points)
     pixels = [image.ravel().tolist() for image in images.pixels[:count]]
     return pd.DataFrame({"digit": images.digits[:count], "pixels": pixels, "width": images.pixels.shape[2]})
 
 
-def figure(rows: pd.DataFrame, plan: Plan, examples: pd.DataFrame | None) -> Figure:
+def figure(results: SweepResults) -> Figure:
     """Examples of tuples, then a panel for each k with the same scale."""
-    if set(tables.axis_names(plan)) - {"k"}:  # more lists were given with --set
-        return figures.default(rows, plan)
-    repeats = tables.repeats(plan, rows)
-    digits = sorted({point.problem.k for point in plan.sweep.points})
-    drawing, (data, *axes) = plots.canvas(1 + len(digits), plan)
-    show(data, examples, digits[-1])
+    if set(results.axis_names) - {"k"}:  # more lists were given with --set
+        return figures.default(results)
+    repeats = results.repeat_rows
+    digits = sorted({point.problem.k for point in results.sweep.points})
+    drawing, (data, *axes) = plots.canvas(1 + len(digits), results)
+    show(data, results.extra, digits[-1])
     for ax, k in zip(axes, digits, strict=True):
-        part = repeats[repeats["k"] == k] if "k" in tables.axis_names(plan) else repeats
-        plots.by_epoch(ax, part, plots.styles(plan))
+        part = repeats[repeats["k"] == k] if "k" in results.axis_names else repeats
+        plots.by_epoch(ax, part, plots.styles(results))
         ax.set_title(f"k = {k}", fontsize=10)
     plots.same_scale(axes)
-    return plots.finish(drawing, plan, rows)
+    return plots.finish(drawing, results)
 
 
 def show(ax: Axes, examples: pd.DataFrame | None, k: int) -> None:

@@ -3,25 +3,24 @@
 python analysis/fig_2_2.py [--results DIR]
 """
 
-import pandas as pd
 from matplotlib.figure import Figure
 
-from dfa_tune.analysis import clusters, figures, plots, tables
-from dfa_tune.planning.plan import Plan
+from dfa_tune.analysis import clusters, figures, plots
+from dfa_tune.planning.sweep_results import SweepResults
 
 
-def figure(rows: pd.DataFrame, plan: Plan) -> Figure:
+def figure(results: SweepResults) -> Figure:
     """Left: the data of the first repetition. Middle and right: the error, the other of n and d fixed."""
-    if set(tables.axis_names(plan)) - {"n", "d"}:  # more lists were given with --set
-        return figures.default(rows, plan)
-    look, ended = plots.styles(plan), clusters.ends(plan, rows)
-    drawing, (data, by_n, by_d) = plots.canvas(3, plan)
-    trial = plan.cells[0].due({})[-1]
+    if set(results.axis_names) - {"n", "d"}:  # more lists were given with --set
+        return figures.default(results)
+    look, ended = plots.styles(results), clusters.ends(results)
+    drawing, (data, by_n, by_d) = plots.canvas(3, results)
+    trial = results.plan.cells[0].due({})[-1]
     clusters.scatter(data, trial.problem, trial.seed)
     clusters.error_along(by_n, ended, "n", look)
     clusters.error_along(by_d, ended, "d", look)
     plots.same_scale([by_n, by_d])
-    return plots.finish(drawing, plan, rows)
+    return plots.finish(drawing, results)
 
 
 if __name__ == "__main__":

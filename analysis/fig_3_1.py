@@ -3,25 +3,24 @@
 python analysis/fig_3_1.py [--results DIR]
 """
 
-import pandas as pd
 from matplotlib.figure import Figure
 
-from dfa_tune.analysis import figures, plots, tables
-from dfa_tune.planning.plan import Plan
+from dfa_tune.analysis import figures, plots
+from dfa_tune.planning.sweep_results import SweepResults
 
 
-def figure(rows: pd.DataFrame, plan: Plan) -> Figure:
+def figure(results: SweepResults) -> Figure:
     """One panel for each k that the space has, with the same scale."""
-    if set(tables.axis_names(plan)) - {"k"}:  # more lists were given with --set
-        return figures.default(rows, plan)
-    repeats = tables.repeats(plan, rows)
-    digits = sorted({point.problem.k for point in plan.sweep.points})
-    drawing, axes = plots.canvas(len(digits), plan)
+    if set(results.axis_names) - {"k"}:  # more lists were given with --set
+        return figures.default(results)
+    repeats = results.repeat_rows
+    digits = sorted({point.problem.k for point in results.sweep.points})
+    drawing, axes = plots.canvas(len(digits), results)
     for ax, k in zip(axes, digits, strict=True):
-        plots.by_epoch(ax, repeats[repeats["k"] == k], plots.styles(plan))
+        plots.by_epoch(ax, repeats[repeats["k"] == k], plots.styles(results))
         ax.set_title(f"k = {k}", fontsize=10)
     plots.same_scale(axes)
-    return plots.finish(drawing, plan, rows)
+    return plots.finish(drawing, results)
 
 
 if __name__ == "__main__":

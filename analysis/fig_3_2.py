@@ -3,24 +3,23 @@
 python analysis/fig_3_2.py [--results DIR]
 """
 
-import pandas as pd
 from matplotlib.figure import Figure
 
-from dfa_tune.analysis import figures, plots, tables
-from dfa_tune.planning.plan import Plan
+from dfa_tune.analysis import figures, plots
+from dfa_tune.planning.sweep_results import SweepResults
 
 
-def figure(rows: pd.DataFrame, plan: Plan) -> Figure:
+def figure(results: SweepResults) -> Figure:
     """Left: accuracy by epoch. Right: the cosine of B and w2, of the methods that have a feedback."""
-    if tables.axis_names(plan):  # a list was given with --set
-        return figures.default(rows, plan)
-    look, repeats = plots.styles(plan), tables.repeats(plan, rows)
-    drawing, (accuracy, alignment) = plots.canvas(2, plan)
+    if results.axis_names:  # a list was given with --set
+        return figures.default(results)
+    look, repeats = plots.styles(results), results.repeat_rows
+    drawing, (accuracy, alignment) = plots.canvas(2, results)
     plots.by_epoch(accuracy, repeats, look)
     accuracy.set_title("Accuracy", fontsize=10)
     plots.by_epoch(alignment, repeats[repeats["feedback"].notna()], look, "feedback_alignment")
     alignment.set_title("Alignment", fontsize=10)
-    return plots.finish(drawing, plan, rows)
+    return plots.finish(drawing, results)
 
 
 if __name__ == "__main__":

@@ -3,24 +3,23 @@
 python analysis/fig_3_3.py [--results DIR]
 """
 
-import pandas as pd
 from matplotlib.figure import Figure
 
-from dfa_tune.analysis import figures, plots, tables
-from dfa_tune.planning.plan import Plan
+from dfa_tune.analysis import figures, plots
+from dfa_tune.planning.sweep_results import SweepResults
 
 
-def figure(rows: pd.DataFrame, plan: Plan) -> Figure:
+def figure(results: SweepResults) -> Figure:
     """Left: final accuracies. Right: the rates tried, for the thesis says that the best ones differ a lot."""
-    if tables.axis_names(plan):  # a list was given with --set
-        return figures.default(rows, plan)
-    look = plots.styles(plan)
-    drawing, (final, tried) = plots.canvas(2, plan)
-    plots.final_by_method(final, tables.finals(plan, rows), look)
+    if results.axis_names:  # a list was given with --set
+        return figures.default(results)
+    look = plots.styles(results)
+    drawing, (final, tried) = plots.canvas(2, results)
+    plots.final_by_method(final, results.finals, look)
     final.set_title("After the last epoch, fresh seeds", fontsize=10)
-    plots.tuning(tried, plan, rows, look, plan.cells)
+    plots.tuning(tried, results, look, results.plan.cells)
     tried.set_title("Learning rates tried (ring: chosen)", fontsize=10)
-    return plots.finish(drawing, plan, rows)
+    return plots.finish(drawing, results)
 
 
 if __name__ == "__main__":

@@ -3,11 +3,10 @@
 python analysis/fig_3_5.py [--results DIR]
 """
 
-import pandas as pd
 from matplotlib.figure import Figure
 
-from dfa_tune.analysis import figures, plots, tables
-from dfa_tune.planning.plan import Plan
+from dfa_tune.analysis import figures, plots
+from dfa_tune.planning.sweep_results import SweepResults
 
 PANELS = {
     "feedback_alignment": "Feedback and weights",
@@ -16,17 +15,17 @@ PANELS = {
 }
 
 
-def figure(rows: pd.DataFrame, plan: Plan) -> Figure:
+def figure(results: SweepResults) -> Figure:
     """Both alignments by epoch, and the accuracy, which does not follow them."""
-    if tables.axis_names(plan):  # a list was given with --set
-        return figures.default(rows, plan)
-    repeats = tables.repeats(plan, rows)
-    drawing, axes = plots.canvas(len(PANELS), plan)
+    if results.axis_names:  # a list was given with --set
+        return figures.default(results)
+    repeats = results.repeat_rows
+    drawing, axes = plots.canvas(len(PANELS), results)
     for ax, (metric, title) in zip(axes, PANELS.items(), strict=True):
-        plots.by_epoch(ax, repeats, plots.styles(plan), metric)
+        plots.by_epoch(ax, repeats, plots.styles(results), metric)
         ax.set_title(title, fontsize=10)
     plots.same_scale(axes[:2])
-    return plots.finish(drawing, plan, rows)
+    return plots.finish(drawing, results)
 
 
 if __name__ == "__main__":

@@ -7,24 +7,24 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from dfa_tune.analysis import clusters, figures, plots, tables
-from dfa_tune.planning.plan import Plan
+from dfa_tune.analysis import clusters, figures, plots
+from dfa_tune.planning.sweep_results import SweepResults
 
 
-def figure(rows: pd.DataFrame, plan: Plan) -> Figure:
+def figure(results: SweepResults) -> Figure:
     """The data, the test error with SGD against n and d, and beside them RMSProp's errors against d."""
-    if set(tables.axis_names(plan)) - {"n", "d"}:  # more lists were given with --set
-        return figures.default(rows, plan)
-    look, ended = plots.styles(plan), clusters.ends(plan, rows)
+    if set(results.axis_names) - {"n", "d"}:  # more lists were given with --set
+        return figures.default(results)
+    look, ended = plots.styles(results), clusters.ends(results)
     sgd = ended[ended["method"].str.endswith("-sgd")]
-    drawing, (data, by_n, by_d, extension) = plots.canvas(4, plan)
-    trial = plan.cells[0].due({})[-1]
+    drawing, (data, by_n, by_d, extension) = plots.canvas(4, results)
+    trial = results.plan.cells[0].due({})[-1]
     clusters.scatter(data, trial.problem, trial.seed)
     clusters.error_along(by_n, sgd, "n", look)
     clusters.error_along(by_d, sgd, "d", look)
     rmsprop(extension, ended[ended["method"].str.endswith("-rmsprop")], look)
     plots.same_scale([by_n, by_d, extension])
-    return plots.finish(drawing, plan, rows)
+    return plots.finish(drawing, results)
 
 
 def rmsprop(ax: Axes, ended: pd.DataFrame, look: plots.Styles) -> None:

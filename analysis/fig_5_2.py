@@ -18,8 +18,7 @@ from safetensors.numpy import load
 
 from dfa_tune.analysis import figures, plots, representation
 from dfa_tune.analysis.statistics import t_interval
-from dfa_tune.planning.plan import Plan
-from dfa_tune.planning.sweep_results import scores
+from dfa_tune.planning.sweep_results import SweepResults
 from dfa_tune.planning.trial import Trial
 from dfa_tune.problems.datasets import Images, data_folder, load_images, missing_files
 from dfa_tune.results.store import Store
@@ -31,16 +30,16 @@ TENS = [*plots.COLOURS, "#999999", "#882255", "#44AA99"]  # a colour for each di
 LAYERS = {"pixels": "#000000", "before ReLU": plots.COLOURS[0], "after ReLU": plots.COLOURS[1]}
 
 
-def extra(plan: Plan, rows: Table, store: Store, data: str | Path | None) -> Table | None:
+def extra(results: SweepResults, store: Store, data: str | Path | None) -> Table | None:
     """Rows of the picture (method, digit, x, y) and of the probes (representation, layer, seed, accuracy).
 
     `representation` is the network's method, "untrained" or "pixels". None until all repetitions are done,
     or where their weights or the data are not here.
     """
-    known, dataset = scores(plan, rows), plan.sweep.dataset
-    trials = [trial for cell in plan.cells for trial in cell.repeat_trials(known) or []]
+    known, dataset = results.scores, results.sweep.dataset
+    trials = [trial for cell in results.plan.cells for trial in cell.repeat_trials(known) or []]
     done = [trial for trial in trials if trial.id in known]
-    wanted = len(plan.cells) * plan.sweep.repetitions
+    wanted = len(results.plan.cells) * results.sweep.repetitions
     if len(done) < wanted or dataset is None or missing_files(dataset, data_folder(data)):
         return None
     parts: list[Table] = []
@@ -118,11 +117,12 @@ def picture(method: str, weight: Any, digits: Digits) -> Table:
     )
 
 
-def figure(rows: Table, plan: Plan, looked: Table | None) -> Figure:
+def figure(results: SweepResults) -> Figure:
     """Each method's picture by digit and by parity, then the probes."""
-    methods = list(dict.fromkeys(cell.method.name for cell in plan.cells))
+    looked = results.extra
+    methods = list(dict.fromkeys(cell.method.name for cell in results.plan.cells))
     # Two pictures a line, and what is measured beside the first
-    drawing, axes = plots.canvas(3 * len(methods), plan)
+    drawing, axes = plots.canvas(3 * len(methods), results)
     for line, method in enumerate(methods):
         by_digit, by_parity, third = axes[3 * line : 3 * line + 3]
         scatter(by_digit, method, looked, "digit")
@@ -136,7 +136,7 @@ def figure(rows: Table, plan: Plan, looked: Table | None) -> Figure:
         f"t-SNE of {shown:,} single test digits, each times its own block of the first layer's weights:"
         " the positions in a tuple have different blocks, and a probe each."
     )
-    return plots.caption_below(drawing, f"{plots.caption(plan, rows)} {note}")
+    return plots.caption_below(drawing, f"{plots.caption(results)} {note}")
 
 
 def scatter(ax: Axes, method: str, looked: Table | None, by: str) -> None:

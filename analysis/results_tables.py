@@ -18,7 +18,7 @@ from typing import Any
 from dfa_tune.analysis import tables
 from dfa_tune.analysis.verify import shown, summary, verify
 from dfa_tune.planning.sweep import load_sweep, space_names
-from dfa_tune.planning.sweep_results import load
+from dfa_tune.planning.sweep_results import load_sweep_results
 from dfa_tune.results.provenance import origins
 from dfa_tune.results.store import Store
 
@@ -64,12 +64,10 @@ def claims(results: Path, spaces: tuple[str, ...]) -> str:
 
 def accuracies(results: Path, space: str) -> str:
     """Each method's rate (* at the edge of its range) and final test accuracy."""
-    plan, rows = load(space, results)
-    axes = ["problem.n" if name == "n" else name for name in tables.axis_names(plan)]
-    edges = {
-        tuple(row[k] for k in ("method", *axes)): row["at_edge"] for row in tables.best_table(plan, rows)
-    }
-    found = tables.summary_table(plan, rows)
+    loaded = load_sweep_results(space, results)
+    axes = ["problem.n" if name == "n" else name for name in loaded.axis_names]
+    edges = {tuple(row[k] for k in ("method", *axes)): row["at_edge"] for row in tables.best_table(loaded)}
+    found = tables.summary_table(loaded)
     if not found:
         return NOT_RUN
     lines = []

@@ -26,7 +26,7 @@ from dfa_tune.orchestration.packs.pack import Pack
 from dfa_tune.orchestration.packs.placement import LONGEST_STEP, STEP_SECONDS, Slots
 from dfa_tune.planning.state import SweepState
 from dfa_tune.planning.sweep import load_sweep
-from dfa_tune.planning.sweep_results import load
+from dfa_tune.planning.sweep_results import load_sweep_results
 from dfa_tune.results.leases import Leases
 from dfa_tune.results.store import Store
 
@@ -54,8 +54,8 @@ def own_share(folder: Path, trials: int, workers: int) -> dict[str, float]:
     begin = time.perf_counter()
     sweep = load_sweep(write_space(folder, trials, epochs=1))
     store = Store(folder / "results", sweep.name)
-    plan, rows = load(sweep, store.location)
-    state = SweepState(plan, store, rows)
+    found = load_sweep_results(sweep, store.location)
+    state = SweepState(found.plan, store, found.rows)
     leases = Leases(store)
     searcher = TuneThenRepeat(state, leases, {}, size=1, slots=[Slots(request={"CPU": 1.0}, count=workers)])
     flying: deque[tuple[str, Pack]] = deque()

@@ -7,12 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import pytest
 
 from dfa_tune.planning.plan import Plan
 from dfa_tune.planning.sweep import load_sweep
-from dfa_tune.planning.sweep_results import scores
+from dfa_tune.planning.sweep_results import SweepResults
 from dfa_tune.planning.trial import Trial
 from dfa_tune.results import schema
 
@@ -91,12 +90,13 @@ def _records(trial: Trial, accuracy: Accuracy) -> list[dict[str, Any]]:
     ]
 
 
-def _trained(plan: Plan, accuracy: Accuracy = _learning, rounds: int = 5) -> pd.DataFrame:
-    rows = schema.SCHEMA.empty_table().to_pandas()
+def _trained(plan: Plan, accuracy: Accuracy = _learning, rounds: int = 5) -> SweepResults:
+    results = SweepResults(plan, schema.SCHEMA.empty_table().to_pandas())
     for _ in range(rounds):
-        due = plan.due(scores(plan, rows))
+        due = plan.due(results.scores)
         rows = schema.table([row for trial in due for row in _records(trial, accuracy)], {}).to_pandas()
-    return rows
+        results = SweepResults(plan, rows)
+    return results
 
 
 @pytest.fixture
@@ -106,8 +106,8 @@ def learning() -> Accuracy:
 
 
 @pytest.fixture
-def trained() -> Callable[..., pd.DataFrame]:
-    """trained(plan, accuracy, rounds): the rows of a sweep run to its end; rounds=1: its tuning alone.
+def trained() -> Callable[..., SweepResults]:
+    """trained(plan, accuracy, rounds): the results of a sweep run to its end; rounds=1: of its tuning alone.
 
     Where `accuracy` is None, the trial diverged.
     """

@@ -3,42 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 import pandas as pd
 
-from dfa_tune.analysis import tables
 from dfa_tune.config.claims import Term
-from dfa_tune.planning.plan import Plan
+from dfa_tune.planning.sweep_results import SweepResults
 
 Values = pd.Series  # one number a repetition, indexed by its seed
 
 
-@dataclass(frozen=True)
-class Results:
-    """What is known of one space: its plan, its rows, and what its figure keeps beside them."""
-
-    plan: Plan
-    rows: pd.DataFrame
-    extra: pd.DataFrame | None = None
-
-    @cached_property
-    def repeats(self) -> pd.DataFrame:
-        """The rows of the repetitions by trial and epoch, accuracies going on where a trial diverged."""
-        found = tables.repeats(self.plan, self.rows).sort_values(["cell", "trial_id", "epoch"])
-        accuracies = ["train_accuracy", "test_accuracy"]
-        if not found.empty:
-            found[accuracies] = found.groupby(["cell", "trial_id"])[accuracies].ffill()
-        return found
-
-
-def values(results: Results, term: Term) -> Values:
+def values(results: SweepResults, term: Term) -> Values:
     """The term's number for each repetition that has one, without its weight; empty where there is none."""
     if term.probe is not None:
         return _probed(results, term)
-    part = results.repeats
+    part = results.repeat_rows
     part = part[part["method"] == term.method]
     for name, wanted in term.at.items():
         part = part[part[name] == wanted]
@@ -62,9 +41,9 @@ def _mean(rows: pd.Series, term: Term) -> float:
     return float(kept.mean(skipna=False))
 
 
-def _slopes(means: pd.Series, results: Results, axis: str) -> Values:
+def _slopes(means: pd.Series, results: SweepResults, axis: str) -> Values:
     """Each seed's least-squares slope along `axis`, where it has every point: by log2 n, or by d."""
-    expected = {getattr(point.problem, axis) for point in results.plan.sweep.points}
+    expected = {getattr(point.problem, axis) for point in results.sweep.points}
     slopes = {}
     for seed, part in means.groupby(level=0):
         places = part.index.get_level_values(1).to_numpy(dtype=np.float64)
@@ -81,7 +60,7 @@ def _correlations(part: pd.DataFrame, one: str, other: str) -> Values:
     return pd.Series(found, dtype=np.float64).dropna()
 
 
-def _probed(results: Results, term: Term) -> Values:
+def _probed(results: SweepResults, term: Term) -> Values:
     if results.extra is None or "representation" not in results.extra:
         return pd.Series(dtype=np.float64)
     extra = results.extra

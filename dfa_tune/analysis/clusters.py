@@ -6,17 +6,17 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from dfa_tune.analysis import plots, tables
-from dfa_tune.planning.plan import Plan
+from dfa_tune.analysis import plots
+from dfa_tune.planning.sweep_results import SweepResults
 from dfa_tune.problems.kinds.clusters import Settings, cluster_labels, sample_points
 
 D, N = 15, 256  # the thesis' d where n varies, and n where d varies (section 2.2)
 
 
-def ends(plan: Plan, rows: pd.DataFrame) -> pd.DataFrame:
-    """`tables.finals` with n and d, whether or not they are axes, and the last training accuracy."""
-    ended = tables.finals(plan, rows).drop(columns=["n", "d"], errors="ignore")
-    last = rows.sort_values("epoch").groupby("trial_id")[["n", "d", "train_accuracy"]].last()
+def ends(results: SweepResults) -> pd.DataFrame:
+    """`SweepResults.finals` with n and d, whether or not they are axes, and the last training accuracy."""
+    ended = results.finals.drop(columns=["n", "d"], errors="ignore")
+    last = results.rows.sort_values("epoch").groupby("trial_id")[["n", "d", "train_accuracy"]].last()
     return ended.merge(last, left_on="trial_id", right_index=True)
 
 

@@ -16,35 +16,34 @@ from typing import cast
 
 import pandas as pd
 
-from dfa_tune.analysis import tables
 from dfa_tune.bundled import bundled
-from dfa_tune.planning.plan import Plan
+from dfa_tune.planning.sweep_results import SweepResults
 from dfa_tune.results.store import Store
 
-# (plan, rows, store, data) -> the table, None where what it takes is not here (yet)
-Make = Callable[[Plan, pd.DataFrame, Store, str | Path | None], pd.DataFrame | None]
+# (results, store, data) -> the table, None where what it takes is not here (yet)
+Make = Callable[[SweepResults, Store, str | Path | None], pd.DataFrame | None]
 
 
-def kept(plan: Plan, rows: pd.DataFrame, store: Store) -> pd.DataFrame | None:
-    """The table that was kept for the repetitions in `rows`; None where there is none."""
+def kept(results: SweepResults, store: Store) -> pd.DataFrame | None:
+    """The table that was kept for the repetitions in `results`; None where there is none."""
     try:
-        content = store.folder("extras").read(_file(plan, rows))
+        content = store.folder("extras").read(_file(results))
     except FileNotFoundError:
         return None
     return pd.read_parquet(io.BytesIO(content))
 
 
-def made(plan: Plan, rows: pd.DataFrame, store: Store, data: str | Path | None = None) -> pd.DataFrame | None:
+def made(results: SweepResults, store: Store, data: str | Path | None = None) -> pd.DataFrame | None:
     """As `kept`; where nothing is kept yet, the function `extra` of the figure's script makes it."""
-    make = cast(Make | None, script(plan.sweep.name).get("extra"))
+    make = cast(Make | None, script(results.sweep.name).get("extra"))
     if make is None:
         return None
-    found = kept(plan, rows, store)
-    if found is None and (found := make(plan, rows, store, data)) is not None:
+    found = kept(results, store)
+    if found is None and (found := make(results, store, data)) is not None:
         content = io.BytesIO()
         found.to_parquet(content, index=False)
-        store.folder("extras").put(_file(plan, rows), content.getvalue())
-        found = kept(plan, rows, store)  # as every later reader has it: a list comes back as an array
+        store.folder("extras").put(_file(results), content.getvalue())
+        found = kept(results, store)  # as every later reader has it: a list comes back as an array
     return found
 
 
@@ -69,6 +68,6 @@ def _path(name: str) -> Path:
     return bundled("analysis") / f"{name.partition('-')[0]}.py"
 
 
-def _file(plan: Plan, rows: pd.DataFrame) -> str:
-    repeated = tables.repeats(plan, rows)["trial_id"].unique().tolist()
+def _file(results: SweepResults) -> str:
+    repeated = results.finals["trial_id"].unique().tolist()
     return f"{hashlib.sha256(' '.join(sorted(repeated)).encode()).hexdigest()[:16]}.parquet"

@@ -7,6 +7,7 @@ import hashlib
 import io
 import itertools
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,9 @@ import matplotlib
 import pandas as pd
 from matplotlib.figure import Figure
 
-from dfa_tune.analysis import extras, plots, rates, tables
-from dfa_tune.planning.plan import Cell, Plan
-from dfa_tune.planning.sweep import Sweep
-from dfa_tune.planning.sweep_results import load
+from dfa_tune.analysis import extras, plots, rates
+from dfa_tune.planning.plan import Cell
+from dfa_tune.planning.sweep_results import SweepResults, load_sweep_results
 from dfa_tune.results.storage import open_storage
 from dfa_tune.results.store import Store
 
@@ -25,59 +25,55 @@ CURVE_PANELS = 4  # more points of the axes than this: final accuracies alone
 FINAL_PANELS = 6
 
 
-def draw(sweep: Sweep, plan: Plan, rows: pd.DataFrame, extra: pd.DataFrame | None = None) -> Figure:
+def draw(results: SweepResults) -> Figure:
     """The sweep's figure from whatever rows there are; its label is the sweep's name.
 
-    `analysis/<name>.py` draws it where that exists, else `default`: its function `figure(rows, plan)`, or
-    `figure(rows, plan, extra)` if it has a function `extra` too, which says what that is.
+    The function `figure(results)` of `analysis/<name>.py` draws it where that exists, else `default`.
     """
-    script = extras.script(sweep.name)
-    draws: Callable[..., Figure] = script.get("figure", default)  # type: ignore[assignment]
-    figure = draws(rows, plan, extra) if "extra" in script else draws(rows, plan)
-    figure.set_label(sweep.name)
+    draws: Callable[..., Figure] = extras.script(results.sweep.name).get("figure", default)  # type: ignore[assignment]
+    figure = draws(results)
+    figure.set_label(results.sweep.name)
     return figure
 
 
-def write(plan: Plan, rows: pd.DataFrame, store: Store, data: str | Path | None = None) -> list[str]:
+def write(results: SweepResults, store: Store, data: str | Path | None = None) -> list[str]:
     """Draws and saves all that there is of a sweep; returns the paths: its figure, and the rates tried."""
-    extra = extras.made(plan, rows, store, data)
-    shown = key(plan, rows, extra)
-    drawn = draw(plan.sweep, plan, rows, extra)
-    tried = rates.figure(rows, plan)
+    results = replace(results, extra=extras.made(results, store, data))
+    shown = key(results)
+    drawn, tried = draw(results), rates.figure(results)
     return [*save(drawn, store, key=shown), *(save(tried, store, key=shown) if tried is not None else [])]
 
 
-def key(plan: Plan, rows: pd.DataFrame, extra: pd.DataFrame | None) -> str:
+def key(results: SweepResults) -> str:
     """What a sweep's figures were made of, in 16 hex characters: plan, rows, extra and the figure's script.
 
     A saved SVG carries it, and one that still fits need not be drawn again.
     """
-    sweep = plan.sweep
+    sweep = results.sweep
     meant = (sweep.title, [method.name for method in sweep.methods], sweep.tuning, sweep.repetitions)
     content = hashlib.sha256(repr(meant).encode() + extras.source(sweep.name))
-    content.update(pd.util.hash_pandas_object(rows, index=False).to_numpy().tobytes())
-    if extra is not None:
-        content.update(str(extra.to_json()).encode())
+    content.update(pd.util.hash_pandas_object(results.rows, index=False).to_numpy().tobytes())
+    if results.extra is not None:
+        content.update(str(results.extra.to_json()).encode())
     return content.hexdigest()[:16]
 
 
-def default(rows: pd.DataFrame, plan: Plan) -> Figure:
+def default(results: SweepResults) -> Figure:
     """Accuracy by epoch at each point of the axes, and the final accuracies; any axes, any progress.
 
     Before the first repetition is done, the learning rates tried so far.
     """
-    ended = tables.finals(plan, rows)
+    ended = results.finals
     if ended.empty:
-        return _tuning_so_far(rows, plan)
-    look, names = plots.styles(plan), tables.axis_names(plan)
-    repeated = tables.repeats(plan, rows)
-    points = list(_points(repeated, names))
+        return _tuning_so_far(results)
+    look, names = plots.styles(results), results.axis_names
+    points = list(_points(results.repeat_rows, names))
     curves = points if len(points) <= CURVE_PANELS else []
     axis = max(names, key=lambda name: ended[name].nunique(dropna=False), default=None)
     others = [name for name in names if name != axis]
     all_final = list(_points(ended, others))
     final = all_final[:FINAL_PANELS]
-    figure, axes = plots.canvas(len(curves) + len(final), plan)
+    figure, axes = plots.canvas(len(curves) + len(final), results)
     for ax, (title, part) in zip(axes, curves, strict=False):
         plots.by_epoch(ax, part, look)
         ax.set_title(title or "By epoch", fontsize=10)
@@ -90,7 +86,7 @@ def default(rows: pd.DataFrame, plan: Plan) -> Figure:
         ax.set_title(title or "After the last epoch", fontsize=10)
     plots.same_scale(axes if axis else axes[:-1])  # without an axis the last panel has accuracy across
     left_out = len(all_final) - len(final)
-    return plots.finish(figure, plan, rows, f"{left_out} more panels are left out." if left_out else "")
+    return plots.finish(figure, results, f"{left_out} more panels are left out." if left_out else "")
 
 
 def save(figure: Figure, folder: str | Path | Store, name: str | None = None, key: str = "") -> list[str]:
@@ -130,19 +126,19 @@ def command(space: str) -> None:
     parser.add_argument("--data", help="folder of the data sets")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="as dfa-tune's")
     given = parser.parse_args()
-    plan, rows = load(space, given.results, data=given.data, overrides=given.set)
-    store = Store(given.results, plan.sweep.name)
-    print("\n".join(write(plan, rows, store, given.data)))
+    results = load_sweep_results(space, given.results, data=given.data, overrides=given.set)
+    store = Store(given.results, results.sweep.name)
+    print("\n".join(write(results, store, given.data)))
 
 
-def _tuning_so_far(rows: pd.DataFrame, plan: Plan) -> Figure:
-    by_point = itertools.groupby(sorted(plan.cells, key=_point_title), key=_point_title)
+def _tuning_so_far(results: SweepResults) -> Figure:
+    by_point = itertools.groupby(sorted(results.plan.cells, key=_point_title), key=_point_title)
     points = [(title, list(cells)) for title, cells in by_point][:FINAL_PANELS]
-    figure, axes = plots.canvas(max(1, len(points)), plan)
+    figure, axes = plots.canvas(max(1, len(points)), results)
     for ax, (title, cells) in zip(axes, points, strict=False):
-        plots.tuning(ax, plan, rows, plots.styles(plan), cells)
+        plots.tuning(ax, results, plots.styles(results), cells)
         ax.set_title(title, fontsize=10)
-    return plots.finish(figure, plan, rows)
+    return plots.finish(figure, results)
 
 
 def _point_title(cell: Cell) -> str:

@@ -21,8 +21,8 @@ from matplotlib.ticker import MaxNLocator
 
 from dfa_tune.analysis.statistics import t_half_width, t_interval
 from dfa_tune.config.method import DEFAULT_FEEDBACK
-from dfa_tune.planning.plan import Cell, Plan
-from dfa_tune.planning.sweep_results import scores
+from dfa_tune.planning.plan import Cell
+from dfa_tune.planning.sweep_results import SweepResults
 
 # Okabe and Ito (2008) without the yellow, which white paper swallows.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000", "#56B4E9", "#E69F00")
@@ -41,7 +41,7 @@ LABELS = {
     "gradient_alignment": "cosine of the rule's and BP's gradient",
 }
 SMALL = 8  # points: legends, captions, what must not shout
-Finals = pd.DataFrame  # as tables.finals gives it
+Finals = pd.DataFrame  # as SweepResults.finals gives it
 
 
 @dataclass(frozen=True)
@@ -56,13 +56,13 @@ class Style:
 Styles = Mapping[str, Style]
 
 
-def styles(plan: Plan) -> dict[str, Style]:
+def styles(results: SweepResults) -> dict[str, Style]:
     """A style for each method, in the space's order, so that a partial figure looks like the final one.
 
     The line is the rule's, or, where there is but one rule, the method's own. Where there are more methods
     than colours, methods that differ in the rule alone share one.
     """
-    methods = {cell.method.name: cell.method for cell in plan.cells}
+    methods = {cell.method.name: cell.method for cell in results.plan.cells}
     rules = {name: method.rule for name, method in methods.items()}
     kinds = rules if len(set(rules.values())) > 1 else {name: name for name in rules}
     lines = dict(zip(dict.fromkeys(kinds.values()), _cycle(LINES), strict=False))
@@ -75,34 +75,34 @@ def styles(plan: Plan) -> dict[str, Style]:
     }
 
 
-def canvas(panels: int, plan: Plan, heading: str = "") -> tuple[Figure, list[Axes]]:
+def canvas(panels: int, results: SweepResults, heading: str = "") -> tuple[Figure, list[Axes]]:
     """An empty figure of so many panels under `heading` and the sweep's title, at most three in a row."""
     columns = 2 if panels == 4 else min(panels, 3)
     lines = -(-panels // columns)
-    methods = len({cell.method for cell in plan.cells})
+    methods = len({cell.method for cell in results.plan.cells})
     height = max(3.4, 1 + 0.3 * methods)  # inches; a panel may have a line for each method
     figure = Figure(figsize=(3.9 * columns + 2.2, height * lines + 1.1), dpi=150)
     figure.set_layout_engine("constrained", wspace=0.06, hspace=0.06)
     axes: list[Axes] = list(figure.subplots(lines, columns, squeeze=False).ravel())
     for unused in axes[panels:]:
         unused.remove()
-    title = heading + (plan.sweep.title or plan.sweep.name)
+    title = heading + results.sweep.title
     figure.suptitle(textwrap.fill(title, 36 * columns), fontsize=12)
     return figure, axes[:panels]
 
 
-def finish(figure: Figure, plan: Plan, rows: pd.DataFrame, note: str = "") -> Figure:
+def finish(figure: Figure, results: SweepResults, note: str = "") -> Figure:
     """Adds the legend beside the panels and the caption below them; returns the figure."""
     handles = [
         Line2D([], [], color=style.color, linestyle=style.linestyle, marker=style.marker, ms=5, label=name)
-        for name, style in styles(plan).items()
+        for name, style in styles(results).items()
     ]
     handles.append(Line2D([], [], color="0.55", linewidth=0.8, label="chance (0.5)"))
     figure.legend(handles=handles, loc="outside right center", fontsize=SMALL, handlelength=3.4)
     crosses = [line for ax in figure.axes for line in ax.lines if line.get_marker() == "x"]
     if any(np.size(line.get_xdata()) for line in crosses):
         note = f"A cross marks what diverged. {note}"
-    return caption_below(figure, f"{caption(plan, rows)} {note}")
+    return caption_below(figure, f"{caption(results)} {note}")
 
 
 def caption_below(figure: Figure, words: str) -> Figure:
@@ -112,20 +112,20 @@ def caption_below(figure: Figure, words: str) -> Figure:
     return figure
 
 
-def caption(plan: Plan, rows: pd.DataFrame) -> str:
+def caption(results: SweepResults) -> str:
     """What the numbers are: n, the kind of interval, the data set, the weight decay and the precision."""
-    known = scores(plan, rows)
-    planned = [[trial.id for trial in cell.repeat_trials(known) or []] for cell in plan.cells]
+    known, rows = results.scores, results.rows
+    planned = [[trial.id for trial in cell.repeat_trials(known) or []] for cell in results.plan.cells]
     repetitions = [sum(trial_id in known for trial_id in ids) for ids in planned]
     diverged = rows.loc[rows["diverged"], "trial_id"]
     lost = diverged[diverged.isin([trial_id for ids in planned for trial_id in ids])].nunique()
     counted = f" Diverged repetitions ({lost}) count with their last accuracy." if lost else ""
-    return f"{_intervals(repetitions)}{counted} {about_data(plan, rows)}"
+    return f"{_intervals(repetitions)}{counted} {about_data(results)}"
 
 
-def about_data(plan: Plan, rows: pd.DataFrame) -> str:
+def about_data(results: SweepResults) -> str:
     """The data set, the weight decay, and the products' precision where it is not the default."""
-    trials = plan.due(scores(plan, rows))
+    trials = results.plan.due(results.scores)
     data = _several(getattr(t.problem, "dataset", None) or _generated(t.problem) for t in trials)
     decay = _several(f"{t.training.weight_decay:g}" for t in trials)
     precision = _several(t.training.precision for t in trials)
@@ -134,7 +134,10 @@ def about_data(plan: Plan, rows: pd.DataFrame) -> str:
 
 
 def by_epoch(ax: Axes, repeated: pd.DataFrame, look: Styles, metric: str = "test_accuracy") -> None:
-    """The mean of `metric` by epoch for each method in `repeated` (tables.repeats), with 95% bands."""
+    """The mean of `metric` by epoch, with its 95% band, for each method in `repeated`.
+
+    `repeated` are rows of SweepResults.repeat_rows.
+    """
     for index, (name, part) in enumerate(_in_order(repeated, look)):
         line, style = curve(part, metric), look[name]
         every = max(1, len(line) // 8)
@@ -162,8 +165,6 @@ def curve(part: pd.DataFrame, metric: str) -> pd.DataFrame:
     ends there. At n = 1 low and high are NaN.
     """
     values = part.pivot(index="epoch", columns="trial_id", values=metric).sort_index().astype(np.float64)
-    if metric.endswith("accuracy"):
-        values = values.ffill()
     table, n = values.to_numpy(), values.shape[1]
     mean = table.mean(axis=1)
     half = t_half_width(table.std(axis=1, ddof=1), n) if n > 1 else np.full(len(mean), np.nan)
@@ -216,9 +217,9 @@ def final_by_axis(ax: Axes, ended: Finals, axis: str, look: Styles, error: bool 
     ax.set_ylabel("final test error (fraction)" if error else "final " + LABELS["test_accuracy"])
 
 
-def tuning(ax: Axes, plan: Plan, rows: pd.DataFrame, look: Styles, cells: Sequence[Cell]) -> None:
+def tuning(ax: Axes, results: SweepResults, look: Styles, cells: Sequence[Cell]) -> None:
     """The metric of every learning rate tried, by rate; a ring is the one chosen, a cross diverged."""
-    known = scores(plan, rows)
+    known = results.scores
     drawn = False
     for cell in cells:
         tried = [t for t in cell.due(known) if t.stage == "tune" and t.id in known]
@@ -234,7 +235,7 @@ def tuning(ax: Axes, plan: Plan, rows: pd.DataFrame, look: Styles, cells: Sequen
             at = [choice.learning_rate], [choice.score]
             ax.plot(*at, "o", ms=11, fillstyle="none", color=style.color)
         drawn = True
-    metric = plan.sweep.tuning.metric
+    metric = results.sweep.tuning.metric
     dress(ax, not drawn, metric, "tuning trial")
     if drawn:
         ax.set_xscale("log")

@@ -4,45 +4,44 @@ from __future__ import annotations
 
 import matplotlib
 import numpy as np
-import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from dfa_tune.analysis import plots
-from dfa_tune.planning.plan import Cell, Plan
-from dfa_tune.planning.sweep_results import scores
+from dfa_tune.planning.plan import Cell
+from dfa_tune.planning.sweep_results import SweepResults
 
 PANELS = 12  # more methods and points of the axes than this are left out, and the caption says so
 
 
-def figure(rows: pd.DataFrame, plan: Plan) -> Figure | None:
+def figure(results: SweepResults) -> Figure | None:
     """A panel for each method and point of the axes that tuned its rate; None where nothing was tuned."""
-    tuned = [cell for cell in plan.cells if cell.tune_trials]
+    tuned = [cell for cell in results.plan.cells if cell.tune_trials]
     if not tuned:
         return None
-    drawing, axes = plots.canvas(min(len(tuned), PANELS), plan, heading="Learning rates tried: ")
+    drawing, axes = plots.canvas(min(len(tuned), PANELS), results, heading="Learning rates tried: ")
     for ax, cell in zip(axes, tuned, strict=False):
-        panel(ax, plan, rows, cell)
+        panel(ax, results, cell)
     plots.same_scale(axes)
     left_out = len(tuned) - len(axes)
     note = (
         "One seed for all rates; the thick line is the rate chosen by the mean of the last"
-        f" {plan.sweep.tuning.window} rows, * says that it is at the edge of its range, a cross that a"
+        f" {results.sweep.tuning.window} rows, * says that it is at the edge of its range, a cross that a"
         f" trial diverged.{f' {left_out} more panels are left out.' if left_out else ''}"
     )
-    drawing.set_label(f"{plan.sweep.name}-rates")
-    return plots.caption_below(drawing, f"{note} {plots.about_data(plan, rows)}")
+    drawing.set_label(f"{results.sweep.name}-rates")
+    return plots.caption_below(drawing, f"{note} {plots.about_data(results)}")
 
 
-def panel(ax: Axes, plan: Plan, rows: pd.DataFrame, cell: Cell) -> None:
+def panel(ax: Axes, results: SweepResults, cell: Cell) -> None:
     """The metric by epoch of each rate that `cell` tried: dark is low, the chosen one is thick."""
-    known, metric = scores(plan, rows), plan.sweep.tuning.metric
+    known, metric = results.scores, results.sweep.tuning.metric
     choice = cell.choice(known)
     tried = sorted(
         (t for t in cell.due(known) if t.stage == "tune" and t.id in known), key=lambda t: t.learning_rate
     )
-    curves = dict(list(rows.groupby("trial_id")))
+    curves = dict(list(results.rows.groupby("trial_id")))
     shades = matplotlib.colormaps["viridis"](np.linspace(0, 0.9, max(2, len(tried))))
     for index, (trial, shade) in enumerate(zip(tried, shades, strict=False)):
         part = curves[trial.id].sort_values("epoch")

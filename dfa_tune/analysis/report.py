@@ -19,11 +19,11 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from matplotlib.figure import Figure
 
 from dfa_tune.analysis import figures, rates, tables
-from dfa_tune.analysis.claim_values import Results
 from dfa_tune.analysis.verify import LEVEL, Judged, gather, shown, summary, verify
 from dfa_tune.config.claims import load_claims
 from dfa_tune.errors import UserError
 from dfa_tune.planning.sweep import Sweep, load_sweep, space_names
+from dfa_tune.planning.sweep_results import SweepResults
 from dfa_tune.results.provenance import Origin, origins
 from dfa_tune.results.store import Store
 
@@ -88,25 +88,24 @@ def report(
         summary=summary(judged),
         level=LEVEL,
         shown=shown,
-        sections=[section(sweep, found, Store(results, sweep.name)) for sweep, found in done],
+        sections=[section(found, Store(results, sweep.name)) for sweep, found in done],
         not_run=[sweep for sweep, found in known if found.rows.empty],
         script=script,
         digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     )
 
 
-def section(sweep: Sweep, found: Results, store: Store) -> Section:
+def section(found: SweepResults, store: Store) -> Section:
     """One space: its figures, its tables and where its files come from."""
-    plan, rows = found.plan, found.rows
-    key = figures.key(plan, rows, found.extra)
+    sweep, key = found.sweep, figures.key(found)
     made = [
-        table("Final test accuracy", tables.summary_table(plan, rows)),
-        table("Learning rates", tables.best_table(plan, rows)),
+        table("Final test accuracy", tables.summary_table(found)),
+        table("Learning rates", tables.best_table(found)),
     ]
     return Section(
         sweep,
-        image(store, sweep.name, key, lambda: figures.draw(sweep, plan, rows, found.extra)),
-        image(store, f"{sweep.name}-rates", key, lambda: rates.figure(rows, plan)),
+        image(store, sweep.name, key, lambda: figures.draw(found)),
+        image(store, f"{sweep.name}-rates", key, lambda: rates.figure(found)),
         [one for one in made if one.rows],
         origins(store),
     )

@@ -8,23 +8,21 @@ from typing import Any
 import pandas as pd
 
 from dfa_tune.analysis.statistics import bootstrap_interval, t_interval
-from dfa_tune.planning.plan import Cell, Plan
-from dfa_tune.planning.scores import final
-from dfa_tune.planning.sweep_results import scores
+from dfa_tune.planning.plan import Cell
+from dfa_tune.planning.sweep_results import SweepResults
 
 Row = dict[str, Any]
 
 
-def best_table(plan: Plan, rows: pd.DataFrame) -> list[Row]:
+def best_table(results: SweepResults) -> list[Row]:
     """The learning rate chosen for each method at each point of the axes; JSON-safe.
 
     Keys: method, the axes, learning_rate, score (null: a given rate, or every rate diverged) and
     at_edge. A method whose tuning is not finished is left out.
     """
-    known = scores(plan, rows)
     table = []
-    for cell in plan.cells:
-        choice = cell.choice(known)
+    for cell in results.plan.cells:
+        choice = cell.choice(results.scores)
         if choice is not None:
             values = {
                 "learning_rate": float(choice.learning_rate),
@@ -35,7 +33,7 @@ def best_table(plan: Plan, rows: pd.DataFrame) -> list[Row]:
     return table
 
 
-def summary_table(plan: Plan, rows: pd.DataFrame) -> list[Row]:
+def summary_table(results: SweepResults) -> list[Row]:
     """The final test accuracy of each method at each point of the axes; JSON-safe.
 
     Keys: method, the axes, learning_rate, n (repetitions done), diverged (how many of them), mean, low,
@@ -44,17 +42,17 @@ def summary_table(plan: Plan, rows: pd.DataFrame) -> list[Row]:
     finished repetition is left out.
     """
     return [
-        _named(plan.cells[cell]) | _counts(part) | _interval(part["accuracy"].tolist())
-        for cell, part in _by_cell(plan, rows)
+        _named(results.plan.cells[cell]) | _counts(part) | _interval(part["accuracy"].tolist())
+        for cell, part in _by_cell(results)
     ]
 
 
-def bootstrap_table(plan: Plan, rows: pd.DataFrame, seed: int = 0) -> list[Row]:
+def bootstrap_table(results: SweepResults, seed: int = 0) -> list[Row]:
     """As `summary_table`, with the bounds of a seeded percentile bootstrap as low and high."""
     table = []
-    for cell, part in _by_cell(plan, rows):
+    for cell, part in _by_cell(results):
         values = part["accuracy"].tolist()
-        row = _named(plan.cells[cell]) | _counts(part) | _interval(values)
+        row = _named(results.plan.cells[cell]) | _counts(part) | _interval(values)
         if row["mean"] is not None:
             interval = bootstrap_interval(values, seed=seed)
             row |= {"low": interval.low, "high": interval.high}
@@ -62,48 +60,8 @@ def bootstrap_table(plan: Plan, rows: pd.DataFrame, seed: int = 0) -> list[Row]:
     return table
 
 
-def repeats(plan: Plan, rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows of the repetitions, with the columns `cell` (index in plan.cells) and one for each axis.
-
-    A trial that serves several cells, because an axis does not concern its method, is there for each.
-    """
-    known = scores(plan, rows)
-    planned = pd.DataFrame(
-        [
-            {"cell": index, "trial_id": trial.id, "method": cell.method.name, **cell.axes}
-            for index, cell in enumerate(plan.cells)
-            for trial in cell.repeat_trials(known) or []
-        ],
-        columns=["cell", "trial_id", "method", *axis_names(plan)],
-    )
-    own = rows[[column for column in rows.columns if column == "trial_id" or column not in planned.columns]]
-    if own.empty:
-        return planned.iloc[:0].reindex(
-            columns=[*planned.columns, *own.columns.drop("trial_id", errors="ignore")]
-        )
-    return planned.merge(own, on="trial_id", how="inner")
-
-
-def finals(plan: Plan, rows: pd.DataFrame) -> pd.DataFrame:
-    """One row a repetition and cell: cell, method, the axes, learning_rate, seed, accuracy, diverged."""
-    repeated = repeats(plan, rows)
-    constant = ["cell", "trial_id", "method", *axis_names(plan), "learning_rate", "seed"]
-    if repeated.empty:
-        return pd.DataFrame(columns=[*constant, "accuracy", "diverged"])
-    one = repeated.drop_duplicates(["cell", "trial_id"])[constant].reset_index(drop=True)
-    diverged = rows.groupby("trial_id")["diverged"].any()
-    return one.assign(
-        accuracy=one["trial_id"].map(final(rows)), diverged=one["trial_id"].map(diverged).astype(bool)
-    )
-
-
-def axis_names(plan: Plan) -> list[str]:
-    """The columns that the sweep's axes vary, such as ["k"]."""
-    return list(plan.cells[0].axes) if plan.cells else []
-
-
-def _by_cell(plan: Plan, rows: pd.DataFrame) -> list[tuple[int, pd.DataFrame]]:
-    return [(int(str(cell)), part) for cell, part in finals(plan, rows).groupby("cell")]
+def _by_cell(results: SweepResults) -> list[tuple[int, pd.DataFrame]]:
+    return [(int(str(cell)), part) for cell, part in results.finals.groupby("cell")]
 
 
 def _named(cell: Cell) -> Row:

@@ -12,12 +12,12 @@ from typing import Any
 import pandas as pd
 
 from dfa_tune.analysis import extras
-from dfa_tune.analysis.claim_values import Results, combined, values
+from dfa_tune.analysis.claim_values import combined, values
 from dfa_tune.analysis.statistics import holm, p_above, p_within, spread_ratio, t_interval
 from dfa_tune.config.claims import AnyClaim, Combination, Mean, RatesRatio, Some, Spread, Term, load_claims
 from dfa_tune.errors import UserError
 from dfa_tune.planning.sweep import Sweep, load_sweep
-from dfa_tune.planning.sweep_results import load, scores
+from dfa_tune.planning.sweep_results import SweepResults, load_sweep_results
 from dfa_tune.results.store import Store
 
 LEVEL = 0.05  # of the corrected p-values
@@ -107,13 +107,13 @@ def shown(value: float | None) -> str:
     return f"{value:.3f}" if abs(value) < 10 else f"{value:,.0f}"
 
 
-def gather(sweep: Sweep, results: str | Path, data: str | Path | None = None) -> Results:
+def gather(sweep: Sweep, results: str | Path, data: str | Path | None = None) -> SweepResults:
     """What there is of one space under `results`."""
-    plan, rows = load(sweep, results, data=data)
-    return Results(plan, rows, extras.kept(plan, rows, Store(results, sweep.name)))
+    found = load_sweep_results(sweep, results, data=data)
+    return replace(found, extra=extras.kept(found, Store(results, sweep.name)))
 
 
-def judge(claims: Sequence[AnyClaim], known: Mapping[str, Results]) -> list[Judged]:
+def judge(claims: Sequence[AnyClaim], known: Mapping[str, SweepResults]) -> list[Judged]:
     """Each claim, in order, with its verdict.
 
     Holm's correction over the claims that could be tested: the risk that any claim is wrongly said to hold
@@ -129,7 +129,7 @@ def judge(claims: Sequence[AnyClaim], known: Mapping[str, Results]) -> list[Judg
     return measured
 
 
-def _mean(claim: Mean, known: Mapping[str, Results]) -> Judged:
+def _mean(claim: Mean, known: Mapping[str, SweepResults]) -> Judged:
     """All parts must hold, so the largest p-value is the claim's; one part that fails refutes it."""
     parts = _parts(claim, known)
     if parts is None:
@@ -146,13 +146,13 @@ def _mean(claim: Mean, known: Mapping[str, Results]) -> Judged:
     return replace(found, p_holds=tests[label][0], p_fails=p_fails)
 
 
-def _parts(claim: Combination, known: Mapping[str, Results]) -> dict[str, list[float]] | None:
+def _parts(claim: Combination, known: Mapping[str, SweepResults]) -> dict[str, list[float]] | None:
     """The values of each combination; None unless all have some."""
     found = {label: _sample(terms, claim.space, known) for label, terms in claim.parts()}
     return found if all(found.values()) else None
 
 
-def _sample(terms: list[Term], space: str, known: Mapping[str, Results]) -> list[float]:
+def _sample(terms: list[Term], space: str, known: Mapping[str, SweepResults]) -> list[float]:
     total: pd.Series = combined([(term.weight, values(known[term.space or space], term)) for term in terms])
     return [float(value) for value in total]
 
@@ -175,7 +175,7 @@ def _slack(claim: Mean, sample: list[float]) -> float:
     return mean - claim.above if claim.above is not None else float(claim.below or 0.0) - mean
 
 
-def _some(claim: Some, known: Mapping[str, Results]) -> Judged:
+def _some(claim: Some, known: Mapping[str, SweepResults]) -> Judged:
     parts = _parts(claim, known)
     if parts is None:
         return Judged(claim=claim)
@@ -186,7 +186,7 @@ def _some(claim: Some, known: Mapping[str, Results]) -> Judged:
     return Judged(claim=claim, part=label, measured=highest, n=n, verdict=verdict)
 
 
-def _spread(claim: Spread, known: Mapping[str, Results]) -> Judged:
+def _spread(claim: Spread, known: Mapping[str, SweepResults]) -> Judged:
     over, under = (
         [_sample([Term(method=method)], claim.space, known) for method in methods]
         for methods in (claim.of, claim.over)
@@ -207,12 +207,11 @@ def _spread(claim: Spread, known: Mapping[str, Results]) -> Judged:
     )
 
 
-def _rates(claim: RatesRatio, known: Mapping[str, Results]) -> Judged:
+def _rates(claim: RatesRatio, known: Mapping[str, SweepResults]) -> Judged:
     """Of one tuning each, so that there is nothing to test."""
-    plan, rows = known[claim.space].plan, known[claim.space].rows
-    known_scores = scores(plan, rows)
-    cells = [cell for cell in plan.cells if cell.method.name in claim.methods]
-    choices = {cell.method.name: cell.choice(known_scores) for cell in cells}
+    results = known[claim.space]
+    cells = [cell for cell in results.plan.cells if cell.method.name in claim.methods]
+    choices = {cell.method.name: cell.choice(results.scores) for cell in cells}
     rates = {name: choice.learning_rate for name, choice in choices.items() if choice is not None}
     if set(rates) != set(claim.methods):
         return Judged(claim=claim)
@@ -222,7 +221,7 @@ def _rates(claim: RatesRatio, known: Mapping[str, Results]) -> Judged:
     return Judged(claim=claim, part=part, measured=ratio, n=1, verdict=verdict)
 
 
-MEASURES: dict[str, Callable[[Any, Mapping[str, Results]], Judged]] = {
+MEASURES: dict[str, Callable[[Any, Mapping[str, SweepResults]], Judged]] = {
     "mean": _mean,
     "some": _some,
     "spread": _spread,

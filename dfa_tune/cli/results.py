@@ -25,11 +25,13 @@ def best(
 ) -> None:
     """The chosen learning rate of each method, and whether it is at its range's edge."""
     from dfa_tune.analysis.tables import best_table
-    from dfa_tune.planning.sweep_results import load
+    from dfa_tune.planning.sweep_results import load_sweep_results
 
     sweep = sweep_of(space, set_, method, results)
     print_json_or_table(
-        f"{sweep.name}: chosen learning rates", best_table(*load(sweep, results, data=data)), json_
+        f"{sweep.name}: chosen learning rates",
+        best_table(load_sweep_results(sweep, results, data=data)),
+        json_,
     )
 
 
@@ -44,10 +46,11 @@ def summary(
 ) -> None:
     """Final accuracy of each method: n, mean, interval."""
     from dfa_tune.analysis.tables import summary_table
-    from dfa_tune.planning.sweep_results import load
+    from dfa_tune.planning.sweep_results import load_sweep_results
 
     sweep = sweep_of(space, set_, method, results)
-    print_json_or_table(sweep.title or sweep.name, summary_table(*load(sweep, results, data=data)), json_)
+    table = summary_table(load_sweep_results(sweep, results, data=data))
+    print_json_or_table(sweep.title, table, json_)
 
 
 @app.command(rich_help_panel="Results")
@@ -60,14 +63,14 @@ def plot(
 ) -> None:
     """The figure, and the rates that were tried, as PNG and SVG under the results' `figures`."""
     from dfa_tune.analysis.figures import write
-    from dfa_tune.planning.sweep_results import load
+    from dfa_tune.planning.sweep_results import load_sweep_results
     from dfa_tune.results.store import Store
 
     sweep = sweep_of(space, set_, method, results)
-    plan, rows = load(sweep, results, data=data)
-    if rows.empty:
+    found = load_sweep_results(sweep, results, data=data)
+    if found.rows.empty:
         raise UserError(f"{sweep.name}: no results in {results} yet; run: dfa-tune run {space}")
-    for path in write(plan, rows, Store(results, sweep.name), data):
+    for path in write(found, Store(results, sweep.name), data):
         typer.echo(path)
 
 

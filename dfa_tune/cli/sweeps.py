@@ -60,18 +60,18 @@ def plan(
     from dfa_tune.orchestration.packs.time_estimate import estimate
     from dfa_tune.orchestration.progress_text import clock
     from dfa_tune.planning.state import SweepState
-    from dfa_tune.planning.sweep_results import load
+    from dfa_tune.planning.sweep_results import load_sweep_results
     from dfa_tune.results.store import Store
 
     size = pack_size(pack)
     sweep = sweep_of(space, set_, method, results)
-    plan, rows = load(sweep, results, data=data)
-    state = SweepState(plan, Store(results, sweep.name), rows)
+    found = load_sweep_results(sweep, results, data=data)
+    state = SweepState(found.plan, Store(results, sweep.name), found.rows)
     elsewhere = state.foresee()
     count, ready = state.count(), state.ready()
     slots = gpus or nodes * max(1, available_cpus() // cpus_per_pack)
     unseen = count.remaining - len(ready)
-    guess = estimate(ready, unseen, rows, device="cuda" if gpus else "cpu")
+    guess = estimate(ready, unseen, found.rows, device="cuda" if gpus else "cpu")
     typer.echo(f"{sweep.name}: {sweep.title}")
     typer.echo(f"  methods     {', '.join(dict.fromkeys(m.name for m in sweep.methods))}")
     if sweep.axes:
@@ -160,15 +160,15 @@ def status(
 ) -> None:
     """Done, running, failed, remaining; from another terminal too."""
     from dfa_tune.planning.state import SweepState
-    from dfa_tune.planning.sweep_results import load
+    from dfa_tune.planning.sweep_results import load_sweep_results
     from dfa_tune.results.failures import failures
     from dfa_tune.results.leases import Leases
     from dfa_tune.results.store import Store
 
     sweep = sweep_of(space, set_, method, results)
     store = Store(results, sweep.name)
-    plan, rows = load(sweep, results, data=data)
-    state = SweepState(plan, store, rows)
+    found = load_sweep_results(sweep, results, data=data)
+    state = SweepState(found.plan, store, found.rows)
     count = state.count()
     left = {trial.id: trial for trial in state.ready()}
     running = left.keys() & {t for lease in Leases(store).active().values() for t in lease.trial_ids}
@@ -191,18 +191,18 @@ def _import_matplotlib() -> None:
 def _show_results(sweep: Sweep, results: str, data: Path | None, *, redraw: bool) -> None:
     """The summary table, and the paths of the figure and of the results."""
     from dfa_tune.analysis.tables import summary_table
-    from dfa_tune.planning.sweep_results import load
+    from dfa_tune.planning.sweep_results import load_sweep_results
     from dfa_tune.results.store import Store
 
-    plan, rows = load(sweep, results, data=data)
-    print_table(sweep.title or sweep.name, summary_table(plan, rows))
+    found = load_sweep_results(sweep, results, data=data)
+    print_table(sweep.title, summary_table(found))
     store = Store(results, sweep.name)
     names = [f"{sweep.name}.{suffix}" for suffix in ("png", "svg")]
     figures = [store.path("figures", name) for name in names]
     if redraw or not set(names) <= set(store.folder("figures").files()):
         from dfa_tune.analysis.figures import write
 
-        figures = write(plan, rows, store, data)[:2]  # the rates that were tried come after
+        figures = write(found, store, data)[:2]  # the rates that were tried come after
     for path in figures:
         typer.echo(f"figure   {path}")
     typer.echo(f"results  {store.path('epochs')}")

@@ -1,19 +1,97 @@
-"""From the name of a search space to the rows of its trials; needs pandas and the Parquet files alone."""
+"""A plan with the rows of its trials: what tables, figures, claims and reports are made from.
+
+Reading needs pandas and the Parquet files, and neither torch nor Ray.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import pandas as pd
 
 from dfa_tune.errors import UserError
 from dfa_tune.planning.plan import Plan
-from dfa_tune.planning.scores import trial_scores
+from dfa_tune.planning.scores import final, trial_scores
 from dfa_tune.planning.sweep import Sweep, load_sweep
-from dfa_tune.planning.trial import Trial
 from dfa_tune.problems.datasets import content_digest
 from dfa_tune.results.store import Store
+
+ACCURACIES = ["train_accuracy", "test_accuracy"]
+
+
+@dataclass(frozen=True, eq=False)
+class SweepResults:
+    """What is known of one sweep. The tables that are derived from the rows are computed once.
+
+    `rows` has one row per trial and evaluated epoch, as the Parquet files do. `extra` is the table that
+    the sweep's figure keeps beside the rows, None where it keeps none or has not made it yet.
+    """
+
+    plan: Plan
+    rows: pd.DataFrame
+    extra: pd.DataFrame | None = None
+
+    @property
+    def sweep(self) -> Sweep:
+        """The sweep that was planned."""
+        return self.plan.sweep
+
+    @cached_property
+    def scores(self) -> dict[str, float]:
+        """The score of every trial in `rows`, by trial id: what learning rates are chosen by."""
+        if self.rows.empty:
+            return {}
+        return trial_scores(self.rows, self.sweep.tuning.metric, self.sweep.tuning.window)
+
+    @property
+    def axis_names(self) -> list[str]:
+        """The columns that the sweep's axes vary, such as ["k"]."""
+        return list(self.plan.cells[0].axes) if self.plan.cells else []
+
+    @cached_property
+    def repeat_rows(self) -> pd.DataFrame:
+        """The rows of the repetitions, by cell, repetition and epoch; `cell` is an index into `plan.cells`.
+
+        There is one column for each axis. A trial that serves several cells, because its method does not
+        depend on an axis, is there for each of them. After a trial diverged, its last accuracies stand in
+        the later rows too.
+        """
+        planned = pd.DataFrame(
+            [
+                {"cell": index, "trial_id": trial.id, "method": cell.method.name, **cell.axes}
+                for index, cell in enumerate(self.plan.cells)
+                for trial in cell.repeat_trials(self.scores) or []
+            ],
+            columns=["cell", "trial_id", "method", *self.axis_names],
+        )
+        kept = [column for column in self.rows if column == "trial_id" or column not in planned.columns]
+        own = self.rows[kept]
+        if own.empty:
+            more = own.columns.drop("trial_id", errors="ignore")
+            return planned.iloc[:0].reindex(columns=[*planned.columns, *more])
+        rows = planned.merge(own.sort_values("epoch", kind="stable"), on="trial_id")  # keeps planned's order
+        rows[ACCURACIES] = rows.groupby(["cell", "trial_id"])[ACCURACIES].ffill()
+        return rows
+
+    @cached_property
+    def finals(self) -> pd.DataFrame:
+        """One row per repetition and cell: how it ended.
+
+        Columns: cell, trial_id, method, the axes, learning_rate, seed, accuracy (the last finite test
+        accuracy, NaN where there never was one) and diverged.
+        """
+        constant = ["cell", "trial_id", "method", *self.axis_names, "learning_rate", "seed"]
+        if self.repeat_rows.empty:
+            return pd.DataFrame(columns=[*constant, "accuracy", "diverged"])
+        one = self.repeat_rows.drop_duplicates(["cell", "trial_id"])[constant].reset_index(drop=True)
+        diverged = self.rows.groupby("trial_id")["diverged"].any()
+        return one.assign(
+            accuracy=one["trial_id"].map(final(self.rows)),
+            diverged=one["trial_id"].map(diverged).astype(bool),
+        )
 
 
 def load_results(
@@ -24,25 +102,25 @@ def load_results(
     overrides: Sequence[str] = (),
     methods: Sequence[str] = (),
 ) -> pd.DataFrame:
-    """One row a trial and evaluated epoch, for the finished trials of `space` and no others.
+    """One row per trial and evaluated epoch, for the finished trials of `space` and no others.
 
     `space` is a bundled space's name, the path of a YAML file or a Sweep; `overrides` ("a.b=value") and
     `methods` change it as `--set` and `--method` do. `results` is a folder or an fsspec URI, `data` the
-    folder of the data sets. The columns are DESIGN section 5's; `stage` is the one that the space gives a
-    trial. Raises UserError where the space is invalid.
+    folder of the data sets. The columns are those of the Parquet files; `stage` is the one that the space
+    gives a trial. Raises UserError where the space is invalid.
     """
-    return load(space, results, data=data, overrides=overrides, methods=methods)[1]
+    return load_sweep_results(space, results, data=data, overrides=overrides, methods=methods).rows
 
 
-def load(
+def load_sweep_results(
     space: str | Path | Sweep,
     results: str | Path = "results",
     *,
     data: str | Path | None = None,
     overrides: Sequence[str] = (),
     methods: Sequence[str] = (),
-) -> tuple[Plan, pd.DataFrame]:
-    """As `load_results`, with the plan that the rows belong to: what tables and figures are made from."""
+) -> SweepResults:
+    """The rows that `load_results` returns, with the plan that they belong to; without `extra`."""
     if isinstance(space, Sweep):
         if overrides or methods:
             raise UserError("overrides and methods need a space's name or path; a Sweep is taken as it is")
@@ -51,30 +129,22 @@ def load(
         sweep = load_sweep(space, overrides=overrides, methods=methods, results=results)
     rows = Store(results, sweep.name).read()
     plan = Plan(sweep, _digests(sweep, rows, data))
-    return plan, planned(plan, rows)
+    return SweepResults(plan, _planned(plan, rows))
 
 
-def planned(plan: Plan, rows: pd.DataFrame) -> pd.DataFrame:
+def _planned(plan: Plan, rows: pd.DataFrame) -> pd.DataFrame:
     """The rows of the trials that the plan wants, given these very rows; `stage` as the plan has it."""
     if rows.empty:
         return rows
-    wanted: dict[str, Trial] = {trial.id: trial for trial in plan.due(scores(plan, rows))}
-    kept = rows[rows["trial_id"].isin(list(wanted))]
-    stage = kept["trial_id"].map({trial_id: trial.stage for trial_id, trial in wanted.items()})
-    return kept.assign(stage=stage).reset_index(drop=True)
-
-
-def scores(plan: Plan, rows: pd.DataFrame) -> dict[str, float]:
-    """What the plan chooses learning rates by, of every trial in `rows`, by trial id."""
-    if rows.empty:
-        return {}
-    return trial_scores(rows, plan.sweep.tuning.metric, plan.sweep.tuning.window)
+    stages = {trial.id: trial.stage for trial in plan.due(SweepResults(plan, rows).scores)}
+    kept = rows[rows["trial_id"].isin(list(stages))]
+    return kept.assign(stage=kept["trial_id"].map(stages)).reset_index(drop=True)
 
 
 def _digests(sweep: Sweep, rows: pd.DataFrame, data: str | Path | None) -> dict[str, str | None]:
-    """Each data set's content: of the files if they are here, or else what the results were made from.
+    """The digest of each data set: of its files if they are here, otherwise as the results recorded it.
 
-    A laptop without the data sets reads results all the same.
+    So results can be read on a machine without the data sets.
     """
     return {name: content_digest(name, data) or _recorded(sweep, rows, name) for name in sweep.datasets}
 
@@ -85,7 +155,8 @@ def _recorded(sweep: Sweep, rows: pd.DataFrame, dataset: str) -> str | None:
     found = rows.loc[rows["dataset"] == dataset, "data_digest"].dropna().unique().tolist()
     if len(found) > 1:
         raise UserError(
-            f"{sweep.name}: results from {len(found)} different versions of the data set {dataset!r},"
-            " and its files are not here to tell which is meant; name their folder with --data"
+            f"{sweep.name}: these results come from {len(found)} different versions of the data set"
+            f" {dataset!r}, and its files are not here to tell which one is meant;"
+            " name their folder with --data"
         )
     return str(found[0]) if found else None

@@ -30,7 +30,7 @@ def panels(figure) -> int:
 @pytest.mark.parametrize("rounds", [0, 1, 2], ids=["nothing", "tuning", "all"])
 def test_any_axes_at_any_progress_give_a_figure(plan, trained, axes: str, rounds: int) -> None:
     plan = plan(*AXES[axes])
-    figure = figures.draw(plan.sweep, plan, trained(plan, rounds=rounds))
+    figure = figures.draw(trained(plan, rounds=rounds))
     assert panels(figure) >= 1
     assert plan.sweep.title in figure.get_suptitle().replace("\n", " ")
     figure.draw_without_rendering()
@@ -41,29 +41,29 @@ def test_the_default_has_curves_for_few_points_and_final_accuracies_always(
     plan, trained, axes, expected
 ) -> None:
     plan = plan(*AXES[axes])
-    assert panels(figures.default(trained(plan), plan)) == expected
+    assert panels(figures.default(trained(plan))) == expected
 
 
 def test_a_sweep_that_diverged_throughout_gives_a_figure(plan, trained) -> None:
     plan = plan()
-    figures.default(trained(plan, lambda trial, epoch: None), plan).draw_without_rendering()
+    figures.default(trained(plan, lambda trial, epoch: None)).draw_without_rendering()
 
 
 def test_a_space_with_a_script_of_its_name_is_drawn_by_it(plan, trained, tmp_path, monkeypatch) -> None:
     (tmp_path / "tiny.py").write_text(
         "from matplotlib.figure import Figure\n"
-        "def figure(rows, plan):\n    return Figure(figsize=(1, len(rows)))\n"
+        "def figure(results):\n    return Figure(figsize=(1, len(results.rows)))\n"
     )
     monkeypatch.setattr(extras, "bundled", lambda folder: tmp_path)
     plan = plan()
-    figure = figures.draw(plan.sweep, plan, trained(plan))
+    figure = figures.draw(trained(plan))
     assert figure.get_figheight() == 48
     assert figure.get_label() == "tiny"
 
 
 def test_a_figure_is_saved_as_png_and_svg(plan, trained, tmp_path) -> None:
     plan = plan()
-    figure = figures.draw(plan.sweep, plan, trained(plan))
+    figure = figures.draw(trained(plan))
     png, svg = map(Path, figures.save(figure, tmp_path / "new" / "folder"))
     assert (png.name, svg.name) == ("tiny.png", "tiny.svg")
     assert png.read_bytes().startswith(b"\x89PNG")
@@ -72,7 +72,7 @@ def test_a_figure_is_saved_as_png_and_svg(plan, trained, tmp_path) -> None:
 
 def test_a_store_keeps_figures_in_its_own_folder(plan, trained, tmp_path) -> None:
     plan = plan()
-    figure = figures.draw(plan.sweep, plan, trained(plan))
+    figure = figures.draw(trained(plan))
     assert figures.save(figure, Store(tmp_path, "tiny")) == [
         str(tmp_path / "tiny" / "figures" / f"tiny.{suffix}") for suffix in ("png", "svg")
     ]
@@ -80,9 +80,7 @@ def test_a_store_keeps_figures_in_its_own_folder(plan, trained, tmp_path) -> Non
 
 def test_the_same_rows_give_the_same_bytes(plan, trained, tmp_path) -> None:
     plan = plan()
-    first, second = (
-        figures.save(figures.draw(plan.sweep, plan, trained(plan)), tmp_path / name) for name in "ab"
-    )
+    first, second = (figures.save(figures.draw(trained(plan)), tmp_path / name) for name in "ab")
     for one, other in zip(first, second, strict=True):
         assert Path(one).read_bytes() == Path(other).read_bytes()
 
@@ -100,7 +98,7 @@ DIGITS = ["training.epochs=3", "problem.dataset=digits"]
 @pytest.mark.parametrize("rounds", [0, 1, 2], ids=["nothing", "tuning", "all"])
 def test_every_bundled_figure_is_drawn_at_any_progress(name: str, rounds: int, trained) -> None:
     plan = Plan(load_sweep(name, overrides=SMALL.get(name, DIGITS)))
-    figure = figures.draw(plan.sweep, plan, trained(plan, rounds=rounds))
+    figure = figures.draw(trained(plan, rounds=rounds))
     assert re.search(r"weight decay|No finished", figure.get_supxlabel())
     figure.draw_without_rendering()
 

@@ -17,6 +17,7 @@ from dfa_tune.analysis.report import report, table
 from dfa_tune.errors import UserError
 from dfa_tune.planning.plan import Plan
 from dfa_tune.planning.sweep import load_sweep
+from dfa_tune.planning.sweep_results import load_sweep_results
 from dfa_tune.problems.datasets import DIGITS_DIGEST
 from dfa_tune.results.store import Store
 
@@ -62,7 +63,7 @@ def published(tmp_path, space, trained):
         text = space.read_text().replace("BP and DFA on a space for tests", "%TITLE%")
         space.write_text(text.replace("%TITLE%", json.dumps(title)))
         plan = Plan(load_sweep(space), DIGITS_DIGEST)
-        rows = trained(plan)
+        rows = trained(plan).rows
         Store(tmp_path / "results", "tiny").publish("pack", rows, METADATA)
         return space, tmp_path / "results"
 
@@ -117,9 +118,8 @@ def test_tables_can_be_had_as_csv_with_all_their_digits_and_no_formulas() -> Non
 
 def test_a_saved_figure_is_shown_while_it_fits_and_else_drawn_anew(published, monkeypatch) -> None:
     space, results = published()
-    plan = Plan(load_sweep(space), DIGITS_DIGEST)
     store = Store(results, "tiny")
-    figures.write(plan, store.read(), store)
+    figures.write(load_sweep_results(space, results), store)
     first = report(results, spaces=[str(space)])
     drawn: list[str] = []
     original = figures.draw

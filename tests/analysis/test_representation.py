@@ -1,12 +1,14 @@
 """The hidden representation of single digits, against the network that it is taken from."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from dfa_tune.analysis import extras, figures, representation
 from dfa_tune.learning.settings import Network
-from dfa_tune.planning.sweep_results import scores
+from dfa_tune.planning.sweep_results import SweepResults
 from dfa_tune.registry import RULES
 from dfa_tune.results.store import Store
 
@@ -50,22 +52,23 @@ def test_what_a_figure_shows_beside_the_rows_is_made_once_and_kept(
     calls = tmp_path / "calls"
     (tmp_path / "tiny.py").write_text(
         "import pandas as pd\n"
-        "def extra(plan, rows, store, data):\n"
+        "def extra(results, store, data):\n"
         f"    open({str(calls)!r}, 'a').write('x')\n"
         "    return pd.DataFrame({'digit': [1, 2]})\n"
-        "def figure(rows, plan, extra): ...\n"
+        "def figure(results): ...\n"
     )
     monkeypatch.setattr(extras, "bundled", lambda folder: tmp_path)
     plan, store = plan(), Store(tmp_path / "results", "tiny")
-    rows = trained(plan)
-    assert extras.kept(plan, rows, store) is None
+    results = trained(plan)
+    assert extras.kept(results, store) is None
     for _ in range(2):
-        made = extras.made(plan, rows, store)
+        made = extras.made(results, store)
         assert made is not None
         pd.testing.assert_frame_equal(made, pd.DataFrame({"digit": [1, 2]}))
     assert calls.read_text() == "x"
-    fewer = rows[rows["trial_id"] != plan.cells[0].repeat_trials(scores(plan, rows))[0].id]
-    assert extras.kept(plan, fewer, store) is None  # of other repetitions than it was made of
+    first = plan.cells[0].repeat_trials(results.scores)[0]
+    fewer = SweepResults(plan, results.rows[results.rows["trial_id"] != first.id])
+    assert extras.kept(fewer, store) is None  # of other repetitions than it was made of
 
 
 def test_a_figures_key_is_the_same_when_its_extra_was_made_and_when_it_was_kept(
@@ -73,11 +76,11 @@ def test_a_figures_key_is_the_same_when_its_extra_was_made_and_when_it_was_kept(
 ) -> None:
     (tmp_path / "tiny.py").write_text(
         "import pandas as pd\n"
-        "def extra(plan, rows, store, data):\n    return pd.DataFrame({'pixels': [[0, 255], [1, 2]]})\n"
+        "def extra(results, store, data):\n    return pd.DataFrame({'pixels': [[0, 255], [1, 2]]})\n"
     )
     monkeypatch.setattr(extras, "bundled", lambda folder: tmp_path)
     plan, store = plan(), Store(tmp_path / "results", "tiny")
-    rows = trained(plan)
-    made, kept = extras.made(plan, rows, store), extras.kept(plan, rows, store)
-    assert figures.key(plan, rows, made) == figures.key(plan, rows, kept)
-    assert figures.key(plan, rows, None) != figures.key(plan, rows, kept)
+    results = trained(plan)
+    made, kept = extras.made(results, store), extras.kept(results, store)
+    assert figures.key(replace(results, extra=made)) == figures.key(replace(results, extra=kept))
+    assert figures.key(results) != figures.key(replace(results, extra=kept))

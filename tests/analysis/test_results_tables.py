@@ -25,7 +25,7 @@ def test_a_block_is_filled_from_the_results_and_the_text_around_it_stays(
     fill, space, trained, tmp_path
 ) -> None:
     plan = Plan(load_sweep(space), DIGITS_DIGEST)
-    Store(tmp_path, "tiny").publish("pack", trained(plan), {})
+    Store(tmp_path, "tiny").publish("pack", trained(plan).rows, {})
     filled = fill(TEXT.format(space=space), tmp_path, tmp_path)
     assert filled.startswith("Before.\n<!-- begin")
     assert "old" not in filled

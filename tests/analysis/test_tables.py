@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from dfa_tune.analysis import tables
-from dfa_tune.planning.sweep_results import scores
+from dfa_tune.planning.sweep_results import SweepResults
 
 BEST = ["method", "learning_rate", "criterion", "at_edge"]
 SUMMARY = ["method", "learning_rate", "n", "diverged", "mean", "low", "high", "sd"]
@@ -15,7 +15,7 @@ SUMMARY = ["method", "learning_rate", "n", "diverged", "mean", "low", "high", "s
 
 def test_best_names_the_rate_with_the_highest_criterion(plan, trained) -> None:
     plan = plan()
-    bp, dfa = tables.best_table(plan, trained(plan))
+    bp, dfa = tables.best_table(trained(plan))
     assert list(bp) == BEST
     # the window is 2 of 4 epochs: 0.7 + 0.1 + 0.01 * 3.5
     assert bp == {
@@ -29,41 +29,41 @@ def test_best_names_the_rate_with_the_highest_criterion(plan, trained) -> None:
 
 def test_best_says_that_a_rate_is_at_its_ranges_edge(plan, trained) -> None:
     plan = plan()
-    rows = trained(plan, lambda trial, epoch: trial.learning_rate / 2)
-    assert [(row["learning_rate"], row["at_edge"]) for row in tables.best_table(plan, rows)] == [
-        (1.0, True)
-    ] * 2
+    results = trained(plan, lambda trial, epoch: trial.learning_rate / 2)
+    assert [(row["learning_rate"], row["at_edge"]) for row in tables.best_table(results)] == [(1.0, True)] * 2
 
 
 def test_a_given_rate_has_no_criterion(plan, trained) -> None:
     plan = plan("learning_rates.sgd=0.1")
-    assert [row["criterion"] for row in tables.best_table(plan, trained(plan))] == [None, None]
+    assert [row["criterion"] for row in tables.best_table(trained(plan))] == [None, None]
 
 
 def test_a_method_whose_every_rate_diverged_is_reported_with_its_lowest(plan, trained, learning) -> None:
     plan = plan()
-    rows = trained(plan, lambda trial, epoch: None if trial.method.rule == "dfa" else learning(trial, epoch))
-    dfa = tables.best_table(plan, rows)[1]
+    results = trained(
+        plan, lambda trial, epoch: None if trial.method.rule == "dfa" else learning(trial, epoch)
+    )
+    dfa = tables.best_table(results)[1]
     assert (dfa["learning_rate"], dfa["criterion"]) == (0.01, None)
 
 
 def test_before_any_result_the_tables_are_empty(plan, trained) -> None:
     plan = plan()
-    rows = trained(plan, rounds=0)
-    assert (tables.best_table(plan, rows), tables.summary_table(plan, rows)) == ([], [])
+    results = trained(plan, rounds=0)
+    assert (tables.best_table(results), tables.summary_table(results)) == ([], [])
 
 
 def test_after_the_tuning_alone_there_are_rates_and_no_summary(plan, trained) -> None:
     plan = plan()
-    rows = trained(plan, rounds=1)
-    assert len(tables.best_table(plan, rows)) == 2
-    assert tables.summary_table(plan, rows) == []
+    results = trained(plan, rounds=1)
+    assert len(tables.best_table(results)) == 2
+    assert tables.summary_table(results) == []
 
 
 def test_summary_has_scipys_interval_of_the_last_accuracies(plan, trained) -> None:
     plan = plan()
     seeds = plan.sweep.repetition_seeds
-    bp = tables.summary_table(plan, trained(plan))[0]
+    bp = tables.summary_table(trained(plan))[0]
     values = [0.7 + 0.1 + 0.04 + (seed % 7) / 100 for seed in seeds]
     low, high = stats.t.interval(0.95, 2, loc=np.mean(values), scale=stats.sem(values))
     assert list(bp) == SUMMARY
@@ -81,7 +81,7 @@ def test_summary_has_scipys_interval_of_the_last_accuracies(plan, trained) -> No
 
 def test_one_repetition_has_a_mean_and_no_interval(plan, trained) -> None:
     plan = plan("repetitions=1")
-    bp = tables.summary_table(plan, trained(plan))[0]
+    bp = tables.summary_table(trained(plan))[0]
     assert bp["n"] == 1
     assert bp["mean"] is not None
     assert (bp["low"], bp["high"], bp["sd"]) == (None, None, None)
@@ -98,22 +98,22 @@ def test_a_diverged_repetition_counts_with_its_last_finite_accuracy(plan, traine
             return 0.6 if epoch < 3 else None
         return 0.9
 
-    dfa = tables.summary_table(plan, trained(plan, accuracy))[1]
+    dfa = tables.summary_table(trained(plan, accuracy))[1]
     assert (dfa["n"], dfa["diverged"], dfa["mean"]) == (3, 1, pytest.approx((0.6 + 0.9 + 0.9) / 3))
 
 
 def test_a_repetition_that_never_had_an_accuracy_leaves_no_mean(plan, trained) -> None:
     plan = plan()
     lost = plan.sweep.repetition_seeds[0]
-    rows = trained(plan, lambda trial, epoch: None if trial.seed == lost else 0.9)
-    dfa = tables.summary_table(plan, rows)[1]
+    results = trained(plan, lambda trial, epoch: None if trial.seed == lost else 0.9)
+    dfa = tables.summary_table(results)[1]
     assert (dfa["n"], dfa["diverged"], dfa["mean"], dfa["low"]) == (3, 1, None, None)
 
 
 def test_every_point_of_the_axes_has_its_row(plan, trained) -> None:
     plan = plan("problem.k=[1, 3]", "network.hidden=[[8], [8, 4]]")
     for table in (tables.best_table, tables.summary_table):
-        rows = table(plan, trained(plan))
+        rows = table(trained(plan))
         assert [(row["method"], row["k"], row["hidden"]) for row in rows] == [
             (method, k, hidden) for method in ("bp-sgd", "dfa-sgd") for k in (1, 3) for hidden in ("8", "8,4")
         ]
@@ -121,27 +121,28 @@ def test_every_point_of_the_axes_has_its_row(plan, trained) -> None:
 
 def test_the_axis_n_does_not_hide_the_number_of_repetitions(plan, trained) -> None:
     plan = plan("problem={kind: clusters, n: [8, 16], d: 4}", "training.batch_size=full")
-    row = tables.summary_table(plan, trained(plan))[1]
+    row = tables.summary_table(trained(plan))[1]
     assert (row["problem.n"], row["n"]) == (16, 3)
 
 
 def test_the_tables_are_json_without_nan(plan, trained) -> None:
     plan = plan("problem.k=[1, 3]")
-    rows = trained(plan, lambda trial, epoch: None)
+    results = trained(plan, lambda trial, epoch: None)
     for table in (tables.best_table, tables.summary_table, tables.bootstrap_table):
-        assert json.loads(json.dumps(table(plan, rows), allow_nan=False)) == table(plan, rows)
+        assert json.loads(json.dumps(table(results), allow_nan=False)) == table(results)
 
 
 def test_the_bootstrap_of_three_repetitions_is_their_range(plan, trained) -> None:
     plan = plan()
-    bp = tables.bootstrap_table(plan, trained(plan))[0]
+    bp = tables.bootstrap_table(trained(plan))[0]
     values = [0.84 + (seed % 7) / 100 for seed in plan.sweep.repetition_seeds]
     assert (bp["low"], bp["high"]) == (pytest.approx(min(values)), pytest.approx(max(values)))
 
 
 def test_a_partly_done_method_counts_what_is_done(plan, trained) -> None:
     plan = plan()
-    rows = trained(plan)
-    last = plan.cells[1].repeat_trials(scores(plan, rows))[-1]
-    rows = rows[rows.trial_id != last.id]
-    assert [row["n"] for row in tables.summary_table(plan, rows)] == [3, 2]
+    results = trained(plan)
+    last = plan.cells[1].repeat_trials(results.scores)[-1]
+    rows = results.rows
+    results = SweepResults(plan, rows[rows.trial_id != last.id])
+    assert [row["n"] for row in tables.summary_table(results)] == [3, 2]

@@ -1,15 +1,16 @@
 """Verdicts over results whose truth is known, and their rows for machines."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from dfa_tune.analysis.claim_values import Results
 from dfa_tune.analysis.verify import judge, summary, verify
 from dfa_tune.config.claims import load_claims
 from dfa_tune.errors import UserError
+from dfa_tune.planning.sweep_results import SweepResults
 
 COMMON = "  claim: c\n  source: section 1\n  refuted_by: r\n  space: tiny\n"
 GAP = "  sum: [{method: bp-sgd}, {method: dfa-sgd, weight: -1}]\n"
@@ -27,7 +28,7 @@ def verdicts(tmp_path, plan, trained):
 
     def judged(bodies: list[str], *overrides: str) -> list:
         tiny = plan(*overrides)
-        known = {"tiny": Results(tiny, trained(tiny))}
+        known = {"tiny": trained(tiny)}
         return judge(claims(tmp_path, *bodies), known)
 
     return judged
@@ -98,11 +99,13 @@ def test_a_term_reads_the_epochs_that_it_names(verdicts, term: str, measured: fl
 
 def test_a_slope_is_by_doubling_of_n_and_waits_for_every_point(tmp_path, plan, trained) -> None:
     plan = plan("problem={kind: clusters, n: [8, 16, 32], d: 4}", "training.batch_size=full")
-    rows = trained(plan, lambda trial, epoch: 0.5 + 0.01 * trial.problem.n.bit_length())
+    results = trained(plan, lambda trial, epoch: 0.5 + 0.01 * trial.problem.n.bit_length())
     body = "  sum: [{method: bp-sgd, at: {d: 4}, slope: n}]\n  above: 0\n"
-    (found,) = judge(claims(tmp_path, body), {"tiny": Results(plan, rows)})
+    (found,) = judge(claims(tmp_path, body), {"tiny": results})
     assert found.measured == pytest.approx(0.01)
-    (waiting,) = judge(claims(tmp_path, body), {"tiny": Results(plan, rows[rows["n"] < 32])})
+    (waiting,) = judge(
+        claims(tmp_path, body), {"tiny": SweepResults(plan, results.rows[results.rows["n"] < 32])}
+    )
     assert waiting.verdict == "not run"
 
 
@@ -117,7 +120,7 @@ def test_a_probe_is_read_from_what_the_figure_keeps(tmp_path, plan, trained) -> 
         }
     )
     body = "  sum: [{probe: bp-sgd, layer: l}]\n  below: 0.5\n"
-    (found,) = judge(claims(tmp_path, body), {"tiny": Results(plan, trained(plan), extra)})
+    (found,) = judge(claims(tmp_path, body), {"tiny": replace(trained(plan), extra=extra)})
     assert (found.verdict, found.n) == ("holds", 3)
 
 

@@ -16,7 +16,7 @@ import pandas as pd
 from dfa_tune.errors import UserError
 from dfa_tune.orchestration.packs.pack import Pack
 from dfa_tune.planning.state import SweepState
-from dfa_tune.planning.sweep_results import load
+from dfa_tune.planning.sweep_results import load_results, load_sweep_results
 from dfa_tune.results import Store
 
 SPACE = """
@@ -43,7 +43,7 @@ def write_space(folder: Path, epochs: int) -> Path:
 
 def rows(space: Path, results: str | Path) -> pd.DataFrame:
     """The rows of the space, without what depends on the clock, as every reader gets them."""
-    _, found = load(space, results)
+    found = load_results(space, results)
     if found.empty:
         return found
     return found.drop(columns="seconds").sort_values(["trial_id", "epoch"]).reset_index(drop=True)
@@ -54,8 +54,9 @@ def train_alone(space: Path, results: str | Path) -> pd.DataFrame:
     from dfa_tune.orchestration.driver.runner import TRAINER
     from dfa_tune.orchestration.worker.pack_run import PackRun
 
-    plan, found = load(space, results)
-    state = SweepState(plan, Store(results, plan.sweep.name), found)
+    found = load_sweep_results(space, results)
+    plan = found.plan
+    state = SweepState(plan, Store(results, plan.sweep.name), found.rows)
     config = {"results": str(results), "name": plan.sweep.name, "data": None, "threads": 1}
     config |= {"space": plan.sweep.text, "save_weights": False, "trainer": TRAINER}
     while ready := state.ready():
@@ -157,7 +158,7 @@ def checkpoints(results: Path) -> list[Path]:
 def done(space: Path, results: str | Path) -> int:
     """How many of the sweep's trials are done."""
     try:
-        _, found = load(space, results)
+        found = load_results(space, results)
     except UserError:
         return 0
     return 0 if found.empty else found["trial_id"].nunique()

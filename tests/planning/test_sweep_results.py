@@ -8,7 +8,7 @@ import pytest
 from dfa_tune.analysis import load_results
 from dfa_tune.errors import UserError
 from dfa_tune.planning.sweep import load_sweep
-from dfa_tune.planning.sweep_results import load
+from dfa_tune.planning.sweep_results import load_sweep_results
 from dfa_tune.results.store import Store
 
 
@@ -26,7 +26,7 @@ def publish(results, rows) -> None:
 
 
 def test_a_finished_sweep_is_loaded_whole(space, plan, trained, tmp_path) -> None:
-    rows = trained(plan())
+    rows = trained(plan()).rows
     publish(tmp_path / "results", rows)
     found = load_results(space, tmp_path / "results")
     assert len(found) == len(rows) == (2 * 3 + 2 * 3) * 4  # (rates + repetitions) of two methods, 4 epochs
@@ -40,7 +40,7 @@ def test_no_results_yet_are_no_rows_with_all_columns(space, tmp_path) -> None:
 
 
 def test_trials_of_the_same_space_with_other_settings_are_not_shown(space, plan, trained, tmp_path) -> None:
-    rows, others = trained(plan()), trained(plan("problem.k=1"))
+    rows, others = trained(plan()).rows, trained(plan("problem.k=1")).rows
     store = Store(tmp_path, "tiny")
     store.publish("three", rows, {})
     store.publish("one", others, {})
@@ -51,8 +51,8 @@ def test_trials_of_the_same_space_with_other_settings_are_not_shown(space, plan,
 def test_repetitions_at_a_rate_that_is_not_the_chosen_one_are_not_shown(
     space, plan, trained, learning, tmp_path
 ) -> None:
-    chosen = trained(plan())
-    other = trained(plan("learning_rates.sgd=1.0"))  # the same seeds at a rate that loses
+    chosen = trained(plan()).rows
+    other = trained(plan("learning_rates.sgd=1.0")).rows  # the same seeds at a rate that loses
     store = Store(tmp_path, "tiny")
     store.publish("a", chosen, {})
     store.publish("b", other, {})
@@ -61,19 +61,19 @@ def test_repetitions_at_a_rate_that_is_not_the_chosen_one_are_not_shown(
 
 
 def test_the_stage_is_the_one_that_the_space_gives(space, plan, trained, tmp_path) -> None:
-    rows = trained(plan())
+    rows = trained(plan()).rows
     publish(tmp_path, rows.assign(stage="tune"))
     found = load_results(space, tmp_path)
     assert (found.stage == "repeat").sum() == 2 * 3 * 4
 
 
 def test_one_method_can_be_kept(space, plan, trained, tmp_path) -> None:
-    publish(tmp_path, trained(plan()))
+    publish(tmp_path, trained(plan()).rows)
     assert set(load_results(space, tmp_path, methods=["dfa-sgd"]).method) == {"dfa-sgd"}
 
 
 def test_a_loaded_sweep_will_do(space, plan, trained, tmp_path) -> None:
-    publish(tmp_path, trained(plan()))
+    publish(tmp_path, trained(plan()).rows)
     assert len(load_results(load_sweep(space), tmp_path)) == 48
     with pytest.raises(UserError, match="taken as it is"):
         load_results(load_sweep(space), tmp_path, methods=["dfa-sgd"])
@@ -83,11 +83,11 @@ def test_results_are_read_where_the_data_set_is_missing(space, plan, trained, tm
     from dfa_tune.planning.plan import Plan
 
     overrides = ["problem.dataset=kmnist"]
-    rows = trained(Plan(plan(*overrides).sweep, "0123456789abcdef"))
+    rows = trained(Plan(plan(*overrides).sweep, "0123456789abcdef")).rows
     publish(tmp_path, rows)
-    plan, found = load(space, tmp_path, data=tmp_path / "no data", overrides=overrides)
-    assert len(found) == 48
-    assert plan.cells[0].tune_trials[0].data_digest == "0123456789abcdef"
+    found = load_sweep_results(space, tmp_path, data=tmp_path / "no data", overrides=overrides)
+    assert len(found.rows) == 48
+    assert found.plan.cells[0].tune_trials[0].data_digest == "0123456789abcdef"
 
 
 def test_two_versions_of_a_missing_data_set_are_not_mixed(space, plan, trained, tmp_path) -> None:
@@ -95,7 +95,7 @@ def test_two_versions_of_a_missing_data_set_are_not_mixed(space, plan, trained, 
 
     overrides = ["problem.dataset=kmnist"]
     for digest in ("0123456789abcdef", "fedcba9876543210"):
-        Store(tmp_path, "tiny").publish(digest, trained(Plan(plan(*overrides).sweep, digest)), {})
+        Store(tmp_path, "tiny").publish(digest, trained(Plan(plan(*overrides).sweep, digest)).rows, {})
     with pytest.raises(UserError, match="2 different versions"):
         load_results(space, tmp_path, data=tmp_path / "no data", overrides=overrides)
 

@@ -20,7 +20,7 @@ from dfa_tune.orchestration.packs.placement import Resources as Resources
 from dfa_tune.orchestration.worker.versions import versions
 from dfa_tune.planning.state import Count, SweepState
 from dfa_tune.planning.sweep import Sweep, load_sweep
-from dfa_tune.planning.sweep_results import load
+from dfa_tune.planning.sweep_results import load_sweep_results
 from dfa_tune.problems.datasets import data_folder
 from dfa_tune.problems.download import ensure
 from dfa_tune.results import failures, maintenance
@@ -76,8 +76,8 @@ def run_sweep(
     maintenance.drop_copies(store)
     failures.clear(store)
     known = store.names()  # before they are read: what comes meanwhile is read again
-    plan, rows = load(sweep, store.location, data=data)
-    state = SweepState(plan, store, rows, known)
+    found = load_sweep_results(sweep, store.location, data=data)
+    state = SweepState(found.plan, store, found.rows, known)
     taken_over = state.take_over()
     before = state.count()
     failed: dict[str, str] = {}
