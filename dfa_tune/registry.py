@@ -8,13 +8,12 @@ from the files; a module is imported when its entry is asked for.
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import pkgutil
 from functools import cache
 from typing import Any
 
-from dfa_tune.errors import UserError
+from dfa_tune.errors import UserError, did_you_mean
 
 
 class Registry:
@@ -35,9 +34,8 @@ class Registry:
 
     def unknown(self, name: object) -> str:
         """What to say of a name that is not here."""
-        near = difflib.get_close_matches(str(name), self.names(), n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
-        return f"unknown {self.kind} {name!r}; valid: {', '.join(self.names())}.{hint}"
+        valid = self.names()
+        return f"unknown {self.kind} {name!r}; valid: {', '.join(valid)}.{did_you_mean(name, valid)}"
 
 
 @cache

@@ -12,8 +12,8 @@ from pydantic import BaseModel
 
 from dfa_tune.config.method import Method
 from dfa_tune.config.schema import MethodEntry, Rates, Space, parse_rates
-from dfa_tune.config.validation import Source, nearest, shown, takes_list, unknown_key
-from dfa_tune.errors import UserError
+from dfa_tune.config.validation import Source, shown, takes_list, unknown_key
+from dfa_tune.errors import UserError, did_you_mean
 from dfa_tune.learning.settings import Network, Training
 from dfa_tune.registry import FEEDBACK, OPTIMIZERS, PROBLEMS, RULES, Registry
 
@@ -117,7 +117,8 @@ def select(found: Mapping[Method, MethodRates], names: Sequence[str]) -> dict[Me
     for name in names:
         if name not in valid:
             raise UserError(
-                f"--method {name}: not in this search space; valid: {', '.join(valid)}.{nearest(name, valid)}"
+                f"--method {name}: not in this search space; valid: {', '.join(valid)}."
+                + did_you_mean(name, valid)
             )
     return {method: tried for method, tried in found.items() if not names or method.name in names}
 

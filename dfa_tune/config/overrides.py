@@ -16,8 +16,8 @@ from typing import NamedTuple
 from pydantic import RootModel
 
 from dfa_tune.config import yaml_file
-from dfa_tune.config.validation import Source, nearest
-from dfa_tune.errors import UserError
+from dfa_tune.config.validation import Source
+from dfa_tune.errors import UserError, did_you_mean
 
 FILE = "settings.yaml"
 
@@ -58,6 +58,6 @@ def settings(results: str | Path, space: str, known: Sequence[str]) -> Settings:
     if unknown := found.keys() - set(known):
         wrong = min(unknown)
         raise UserError(
-            f"{name}: {wrong}: no bundled space; valid: {', '.join(known)}.{nearest(wrong, known)}"
+            f"{name}: {wrong}: no bundled space; valid: {', '.join(known)}.{did_you_mean(wrong, known)}"
         )
     return Settings(name, found.get(space, []))

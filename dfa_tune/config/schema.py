@@ -14,6 +14,7 @@ from dfa_tune.config.validation import Path, Source
 from dfa_tune.learning.settings import Positive, Settings
 
 Metric = Literal["test_accuracy", "test_loss", "train_accuracy", "train_loss"]
+DEFAULT_WINDOW = 10  # rows; the thesis compares learning rates by the mean of the last ten epochs
 RATE_FORMS = "a number above 0, a list of them, or {low, high, points}"
 _DEVICES = {"con", "prn", "aux", "nul"} | {f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10)}
 
@@ -86,7 +87,7 @@ class Tuning(Settings):
     """How learning rates are compared. `window` counts rows, and is a number once a sweep is loaded."""
 
     metric: Metric = "test_accuracy"
-    window: Natural | None = None  # null: ten, or all rows where there are fewer
+    window: Natural | None = None  # null: DEFAULT_WINDOW, or all rows where there are fewer
     split: Split = "test"
     refine: Annotated[int, Field(ge=0, le=1_000_000_000, strict=True)] = 0
     at: dict[str, Any] = Field(default_factory=dict)

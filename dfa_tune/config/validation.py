@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
 from collections.abc import Iterable, Mapping
@@ -11,7 +10,7 @@ from typing import Any, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
-from dfa_tune.errors import UserError
+from dfa_tune.errors import UserError, did_you_mean
 
 Path = tuple[str | int, ...]
 Model = TypeVar("Model", bound=BaseModel)
@@ -116,13 +115,7 @@ def shown(value: Any) -> str:
 def unknown_key(key: object, valid: Iterable[str]) -> str:
     """What to say of a key that is not among the `valid` ones."""
     valid = list(valid)
-    return f"unknown key; valid: {', '.join(valid)}.{nearest(key, valid)}"
-
-
-def nearest(name: object, names: Iterable[str]) -> str:
-    """ " Did you mean 'x'?", or nothing where no name is near."""
-    near = difflib.get_close_matches(str(name), list(names), n=1)
-    return f" Did you mean {near[0]!r}?" if near else ""
+    return f"unknown key; valid: {', '.join(valid)}.{did_you_mean(key, valid)}"
 
 
 def takes_list(annotation: Any) -> bool:
@@ -145,8 +138,8 @@ def _reason(item: Any, model: type[BaseModel], place: Path) -> str:
 
 
 def _nearest_quoted(value: Any, valid: str) -> str:
-    near = nearest(value, re.findall(r"'([^']+)'", valid)) if isinstance(value, str) else ""
-    return near and f".{near}"
+    hint = did_you_mean(value, re.findall(r"'([^']+)'", valid)) if isinstance(value, str) else ""
+    return hint and f".{hint}"
 
 
 def _existing(location: Path, data: Any) -> Path:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from dfa_tune.config.schema import DEFAULT_WINDOW
+
 
 def trial_scores(rows: pd.DataFrame, metric: str, window: int | None) -> dict[str, float]:
     """The mean of `metric` over each trial's last `window` rows, by trial id (PROTOCOL, "Measures").
@@ -18,7 +20,7 @@ def trial_scores(rows: pd.DataFrame, metric: str, window: int | None) -> dict[st
     order = np.lexsort((-rows["epoch"].to_numpy(), codes))
     codes = codes[order]
     rank = np.arange(len(codes)) - np.searchsorted(codes, codes)
-    last = rank < (10 if window is None else window)
+    last = rank < (DEFAULT_WINDOW if window is None else window)
     values = rows[metric].to_numpy(dtype=np.float64, na_value=np.nan)[order]
     sums = np.bincount(codes[last], weights=values[last], minlength=len(trial_ids))
     counts = np.bincount(codes[last], minlength=len(trial_ids))

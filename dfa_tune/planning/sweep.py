@@ -18,11 +18,9 @@ from dfa_tune.config import grid, yaml_file
 from dfa_tune.config.grid import Point
 from dfa_tune.config.method import Method
 from dfa_tune.config.overrides import NO_OVERRIDES, Settings, settings
-from dfa_tune.config.schema import Space, Tuning
-from dfa_tune.config.validation import Source, nearest
-from dfa_tune.errors import UserError
-
-DEFAULT_WINDOW = 10  # the thesis compares learning rates by the last ten epochs
+from dfa_tune.config.schema import DEFAULT_WINDOW, Space, Tuning
+from dfa_tune.config.validation import Source
+from dfa_tune.errors import UserError, did_you_mean
 
 __all__ = [
     "Point",
@@ -83,7 +81,7 @@ def space_path(name: str) -> Path:
     if name not in space_names():
         raise UserError(
             f"unknown search space {name!r}; valid: {', '.join(space_names())},"
-            f" or the path of a YAML file.{nearest(name, space_names())}"
+            f" or the path of a YAML file.{did_you_mean(name, space_names())}"
         )
     return bundled("search_spaces") / f"{name}.yaml"
 

@@ -129,9 +129,9 @@ def start(pack, data, threads):
         if pack.trials[0].learning_rate == 0.0003:
             os.kill(os.getpid(), signal.SIGKILL)
     if any(t.method.optimizer == "nesterov" for t in pack.trials):
-        raise torch.OutOfMemoryError("CUDA out of memory. MethodRates to allocate 1.00 GiB.")
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 1.00 GiB.")
     if len(pack.trials) > MOST:
-        raise torch.OutOfMemoryError("CUDA out of memory. MethodRates to allocate 20.00 MiB.")
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.")
     return start_training(pack, data, threads)
 """
 
