@@ -1,1 +1,1 @@
-"""What a user writes, validated: search spaces, claims, options on top of them."""
+"""What a user writes, validated: search spaces, claims, and the options that change them."""

@@ -1,4 +1,4 @@
-"""A method, and the words that a search space has for it."""
+"""A method, and the names that a search space has for its parts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Split = Literal["test", "validation"]
 
 @dataclass(frozen=True, kw_only=True)
 class Method:
-    """One line of a figure's legend; `feedback` is None where the rule has none."""
+    """What is compared: one line of a figure's legend. `feedback` is None where the rule uses none."""
 
     rule: str
     optimizer: str
@@ -20,7 +20,7 @@ class Method:
 
     @property
     def name(self) -> str:
-        """ "dfa-rmsprop"; with its feedback where that is not the default: "dfa-sgd-standard_gaussian"."""
+        """ "dfa-rmsprop", or with a feedback other than the default "dfa-sgd-standard_gaussian"."""
         parts = [self.rule, self.optimizer]
         if self.feedback not in (None, DEFAULT_FEEDBACK):
             parts.append(str(self.feedback))

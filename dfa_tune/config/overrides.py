@@ -1,10 +1,10 @@
-"""What a results folder says of all that is in it: options of the bundled spaces, as `--set` has them.
+"""The overrides of a results folder: options for bundled spaces, as `--set` takes them.
 
     # settings.yaml
     fig_3_4: [training.precision=bfloat16]
 
-Every command that is given the folder applies them before its own options: what was trained with
-`--set` is then continued, drawn and judged without repeating it.
+Every command that is given the folder applies them before its own options. Trials that were run with
+`--set` are then continued, plotted and judged without repeating the option.
 """
 
 from __future__ import annotations
@@ -23,25 +23,25 @@ FILE = "settings.yaml"
 
 
 class _File(RootModel[dict[str, list[str]]]):
-    """Options by the space's name."""
+    """Options by the name of their space."""
 
 
-class Settings(NamedTuple):
-    """The options that `file` has for a space, "training.precision=bfloat16"."""
+class Overrides(NamedTuple):
+    """Options for one space ("training.precision=bfloat16"), and the file that has them."""
 
-    file: str = FILE
     options: Sequence[str] = ()
+    file: str = FILE
 
 
-NO_OVERRIDES = Settings()
+NO_OVERRIDES = Overrides()
 
 
-def settings(results: str | Path, space: str, known: Sequence[str]) -> Settings:
-    """What the folder says of the bundled space of this name; no options where it has no such file.
+def folder_overrides(results: str | Path, space: str, bundled: Sequence[str]) -> Overrides:
+    """The options that the results folder has for the bundled space `space`; none without a settings file.
 
-    Raises UserError where the file is not a mapping from `known` names to lists of options.
+    Raises UserError where the file is not a mapping from names of `bundled` spaces to lists of options.
     """
-    from dfa_tune.results.storage import open_storage  # brings pandas, which a search space does without
+    from dfa_tune.results.storage import open_storage  # imports pandas, which a search space does not need
 
     storage = open_storage(results)
     name = storage.full(FILE)
@@ -54,10 +54,10 @@ def settings(results: str | Path, space: str, known: Sequence[str]) -> Settings:
     document = yaml_file.parse(text, name)
     if not isinstance(document, dict):
         raise UserError(f"{name}: valid: a mapping from names of spaces to lists of options")
-    found = Source(name).validate(_File, document).root
-    if unknown := found.keys() - set(known):
+    by_space = Source(name).validate(_File, document).root
+    if unknown := by_space.keys() - set(bundled):
         wrong = min(unknown)
         raise UserError(
-            f"{name}: {wrong}: no bundled space; valid: {', '.join(known)}.{did_you_mean(wrong, known)}"
+            f"{name}: {wrong}: no bundled space; valid: {', '.join(bundled)}.{did_you_mean(wrong, bundled)}"
         )
-    return Settings(name, found.get(space, []))
+    return Overrides(by_space.get(space, []), name)

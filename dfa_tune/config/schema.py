@@ -1,10 +1,9 @@
-"""The keys of a search space and what they may hold; see DESIGN, section 3."""
+"""The keys of a search space, and the types and bounds of their values."""
 
 from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
@@ -16,7 +15,9 @@ from dfa_tune.learning.settings import Positive, Settings
 Metric = Literal["test_accuracy", "test_loss", "train_accuracy", "train_loss"]
 DEFAULT_WINDOW = 10  # rows; the thesis compares learning rates by the mean of the last ten epochs
 RATE_FORMS = "a number above 0, a list of them, or {low, high, points}"
-_DEVICES = {"con", "prn", "aux", "nul"} | {f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10)}
+_WINDOWS_DEVICES = {"con", "prn", "aux", "nul"} | {
+    f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10)
+}
 
 
 def _several(value: object) -> object:
@@ -27,15 +28,15 @@ Names = Annotated[tuple[str, ...], BeforeValidator(_several), Field(min_length=1
 Natural = Annotated[int, Field(ge=1, le=1_000_000_000, strict=True)]
 
 
-class Range(Settings):
-    """Log-spaced learning rates, both ends included."""
+class RateRange(Settings):
+    """Log-spaced learning rates, both ends included; they are computed when asked for, not before."""
 
     low: Positive
     high: Positive
     points: Annotated[int, Field(ge=2, le=1_000_000_000, strict=True)]
 
     @model_validator(mode="after")
-    def _ascending(self) -> Range:
+    def _ascending(self) -> RateRange:
         if self.low >= self.high:
             raise ValueError(
                 f"low ({self.low:g}) must be below high ({self.high:g}); for one rate, give the number"
@@ -45,37 +46,23 @@ class Range(Settings):
     def __len__(self) -> int:
         return self.points
 
-    def rates(self) -> tuple[float, ...]:
-        """Ascending, rounded to 6 significant digits, so that every machine has the same trial ids."""
+    def values(self) -> tuple[float, ...]:
+        """Ascending, rounded to 6 significant digits, so that trial ids are the same on every machine."""
         low, step = math.log(self.low), (math.log(self.high) - math.log(self.low)) / (self.points - 1)
         inner = (math.exp(low + step * i) for i in range(1, self.points - 1))
         return tuple(sorted({round_rate(rate) for rate in (self.low, *inner, self.high)}))
 
 
-@dataclass(frozen=True)
-class ListedRates:
-    """Learning rates that are listed; one alone is not tuned."""
-
-    values: tuple[float, ...]
-
-    def __len__(self) -> int:
-        return len(self.values)
-
-    def rates(self) -> tuple[float, ...]:
-        """Ascending, each once, as they were given."""
-        return self.values
-
-
-Rates = Range | ListedRates
+Rates = RateRange | tuple[float, ...]  # a tuple is ascending, each rate once; a single rate is not tuned
 
 
 class MethodEntry(Settings):
-    """An entry of `methods`: the product of its lists."""
+    """An entry of `methods`: every combination of the names in its lists."""
 
     rule: Names
     optimizer: Names
-    feedback: Names = (DEFAULT_FEEDBACK,)  # rules that have none leave it aside
-    learning_rate: Any = None  # null: the optimizer's
+    feedback: Names = (DEFAULT_FEEDBACK,)  # ignored by rules that use none
+    learning_rate: Any = None  # null: the one in learning_rates, by optimizer
 
     @field_validator("feedback", mode="before")
     @classmethod
@@ -84,7 +71,7 @@ class MethodEntry(Settings):
 
 
 class Tuning(Settings):
-    """How learning rates are compared. `window` counts rows, and is a number once a sweep is loaded."""
+    """How learning rates are compared. `window` counts rows; in a loaded sweep it is always a number."""
 
     metric: Metric = "test_accuracy"
     window: Natural | None = None  # null: DEFAULT_WINDOW, or all rows where there are fewer
@@ -99,7 +86,11 @@ class Tuning(Settings):
 
 
 class Space(Settings):
-    """The keys of a search space; what depends on the problem's kind is validated afterwards."""
+    """The top-level keys of a search space.
+
+    `problem`, `network` and `training` may hold lists, which are axes: they are validated value by value
+    when the axes are multiplied.
+    """
 
     name: str
     title: str = ""
@@ -115,23 +106,30 @@ class Space(Settings):
 
     @field_validator("name")
     @classmethod
-    def _a_folder_everywhere(cls, value: str) -> str:
+    def _is_a_folder_name(cls, value: str) -> str:
         if not re.fullmatch(r"[A-Za-z0-9_-]{1,100}", value):
-            raise ValueError("valid: letters, digits, _ and -, at most 100: it is the results' folder")
-        if value.lower() in _DEVICES:
-            raise ValueError("Windows keeps this name for a device; valid: any other")
+            raise ValueError(
+                "valid: letters, digits, _ and -, at most 100 of them; results lie in a folder of this name"
+            )
+        if value.lower() in _WINDOWS_DEVICES:
+            raise ValueError("Windows reserves this name for a device; valid: any other name")
         return value
 
 
 def parse_rates(value: Any, path: Path, source: Source) -> Rates:
-    """Learning rates in any of their three forms; `path` says where in the space they stand."""
+    """Learning rates in any of their three forms; `path` is their place in the space, for messages."""
     if isinstance(value, dict):
-        return source.validate(Range, value, path)
+        return source.validate(RateRange, value, path)
     if not isinstance(value, list):
-        return ListedRates((_rate(value, path, source),))
+        return (_rate(value, path, source),)
     if not value:
         raise source.error(path, f"valid: {RATE_FORMS}", value)
-    return ListedRates(tuple(sorted({_rate(item, (*path, i), source) for i, item in enumerate(value)})))
+    return tuple(sorted({_rate(item, (*path, index), source) for index, item in enumerate(value)}))
+
+
+def rate_values(rates: Rates) -> tuple[float, ...]:
+    """The learning rates themselves, ascending."""
+    return rates.values() if isinstance(rates, RateRange) else rates
 
 
 def _rate(value: Any, path: Path, source: Source) -> float:
@@ -145,5 +143,5 @@ def _rate(value: Any, path: Path, source: Source) -> float:
 
 
 def round_rate(rate: float, digits: int = 6) -> float:
-    """`rate` to so many significant digits."""
+    """`rate` rounded to `digits` significant digits."""
     return float(f"{rate:.{digits}g}")

@@ -1,4 +1,4 @@
-"""What is said of a search space that is not valid: the file, the key's path, the value, what would do."""
+"""Validation with messages that name the file, the path of the key, the value and what would be valid."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar, get_args, get_origin
+from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
@@ -15,9 +15,10 @@ from dfa_tune.errors import UserError, did_you_mean
 Path = tuple[str | int, ...]
 Model = TypeVar("Model", bound=BaseModel)
 _ABSENT = object()
-_MAX_LINES = 4  # complaints at once; the rest is often their consequence
+_MAX_LINES = 4  # messages at once; later ones often follow from the first
 
-_NEEDED = {
+# What would be valid, by the type of pydantic's error
+_VALID = {
     "int_type": "a whole number",
     "int_parsing": "a whole number",
     "int_from_float": "a whole number",
@@ -45,19 +46,19 @@ _NEEDED = {
 
 @dataclass(frozen=True)
 class Source:
-    """Where a space's values come from: its file, and the options (`--set a=b`) by the path that they set."""
+    """Where values come from: a file, and options ("--set a=b") by the dotted path that each of them set."""
 
     file: str
     options: Mapping[str, str] = field(default_factory=dict)
 
     def error(self, path: Path, reason: str, value: Any = _ABSENT) -> UserError:
-        """The complaint about the value at `path`."""
+        """The error that names the file, the option that set `path` if one did, `path` and its value."""
         return UserError(self._line(path, reason, value))
 
     def validate(self, model: type[Model], data: Any, path: Path = ()) -> Model:
-        """`data` as the model; raises UserError where it is not. `path` says where in the space it is."""
+        """`data` as an instance of `model`, or UserError. `path` is the place of `data` in the file."""
         if isinstance(data, dict):
-            self._refuse_look_alikes(model, data, path)
+            self._refuse_booleans_as_numbers(model, data, path)
         try:
             return model.model_validate(data)
         except ValidationError as error:
@@ -73,8 +74,8 @@ class Source:
             parts.append(dotted if value is _ABSENT else f"{dotted} = {shown(value)}")
         return ": ".join([*parts, reason])
 
-    def _refuse_look_alikes(self, model: type[BaseModel], data: dict[str, Any], path: Path) -> None:
-        """`true` is no 1 and `yes` no true, though Python and pydantic would have it so."""
+    def _refuse_booleans_as_numbers(self, model: type[BaseModel], data: dict[str, Any], path: Path) -> None:
+        """Reject booleans where a number is wanted, and vice versa; pydantic would convert them."""
         for name, about in model.model_fields.items():
             if name not in data or about.annotation is Any:
                 continue
@@ -86,7 +87,7 @@ class Source:
                 raise self.error((*path, name), "valid: true or false", value)
 
     def _lines(self, model: type[BaseModel], data: Any, path: Path, error: ValidationError) -> Iterable[str]:
-        # A union complains once for each of its members: gathered here, under the path they share.
+        # For a union, pydantic reports an error for each member: gather them under the path they share
         reasons: dict[Path, list[str]] = {}
         for item in error.errors(include_url=False):
             place = _existing(item["loc"], data)
@@ -104,7 +105,7 @@ class Source:
 
 
 def shown(value: Any) -> str:
-    """A value as YAML has it, shortened."""
+    """A value as YAML writes it, cut to 60 characters."""
     try:
         text = json.dumps(value, ensure_ascii=False)
     except (TypeError, ValueError):
@@ -113,15 +114,9 @@ def shown(value: Any) -> str:
 
 
 def unknown_key(key: object, valid: Iterable[str]) -> str:
-    """What to say of a key that is not among the `valid` ones."""
+    """The reason to give for a key that is not among the `valid` ones."""
     valid = list(valid)
     return f"unknown key; valid: {', '.join(valid)}.{did_you_mean(key, valid)}"
-
-
-def takes_list(annotation: Any) -> bool:
-    """Whether a field of this type can be a list."""
-    parts = get_args(annotation)
-    return get_origin(annotation) in (list, tuple) or any(takes_list(part) for part in parts)
 
 
 def _reason(item: Any, model: type[BaseModel], place: Path) -> str:
@@ -132,8 +127,8 @@ def _reason(item: Any, model: type[BaseModel], place: Path) -> str:
         return unknown_key(place[-1], model.model_fields)
     if kind == "value_error":
         return str(context["error"])
-    if kind in _NEEDED:
-        return "valid: " + _NEEDED[kind].format(**context)
+    if kind in _VALID:
+        return "valid: " + _VALID[kind].format(**context)
     return str(item["msg"])
 
 
@@ -143,7 +138,7 @@ def _nearest_quoted(value: Any, valid: str) -> str:
 
 
 def _existing(location: Path, data: Any) -> Path:
-    """The part of pydantic's location that is in the data; the rest names members of a union."""
+    """The part of pydantic's location that exists in the data; what follows names members of a union."""
     for depth, key in enumerate(location):
         if not _has(data, key):
             return location[:depth]
@@ -166,7 +161,7 @@ def _has(data: Any, key: Any) -> bool:
 
 
 def _leaves(annotation: Any) -> Iterable[Any]:
-    """The plain types that an annotation is made of, without None."""
+    """The types that an annotation allows, without None."""
     parts = get_args(annotation)[:1] if hasattr(annotation, "__metadata__") else get_args(annotation)
     if not parts:
         return [] if annotation is type(None) else [annotation]

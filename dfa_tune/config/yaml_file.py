@@ -1,8 +1,8 @@
-"""From a search space's YAML, and the `--set` options on top of it, to plain mappings and lists.
+"""From the text of a YAML file, and the `--set` options on top of it, to mappings and lists.
 
-What the values mean is not known here. A space may come from a stranger: only plain data are
-constructed, a key given twice is refused rather than half ignored, and aliases that unfold to more
-than a space ever needs are refused before they do.
+What the values mean is checked elsewhere. The file may come from a stranger: only plain data are
+constructed. A key that is given twice is refused, where YAML would ignore the first one, and so are
+aliases that expand to more values than any search space needs.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ import yaml
 
 from dfa_tune.errors import UserError
 
-MAX_BYTES = 256 * 1024  # the largest space of the thesis has about 2 kB
-MAX_NODES = 50_000  # with every alias unfolded
+MAX_BYTES = 256 * 1024  # the largest bundled space has 2 kB
+MAX_NODES = 50_000  # values, with all aliases expanded
 
-# YAML 1.1 takes 1e-3 for text, because it has no point; everyone who writes it means the number.
+# YAML 1.1 reads 1e-3, which has no point, as text; whoever writes it means the number
 _FLOAT = re.compile(r"[-+]?(?:\d[\d_]*\.?[\d_]*|\.\d[\d_]*)[eE][-+]?\d+$")
 
 
@@ -36,12 +36,12 @@ for _class in (_Loader, _Dumper):
 
 
 def read(path: Path) -> str:
-    """The file's text; raises UserError where there is none."""
+    """The text of the file; raises UserError where it cannot be read."""
     try:
         with path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)
         if len(content) > MAX_BYTES:
-            raise UserError(f"{path}: larger than {MAX_BYTES // 1024} kB; that is no search space")
+            raise UserError(f"{path}: larger than {MAX_BYTES // 1024} kB, too large for a search space")
         return content.decode("utf-8-sig")
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
@@ -52,7 +52,7 @@ def read(path: Path) -> str:
 
 
 def parse(text: str, where: str) -> Any:
-    """The YAML's value, every part of it an object of its own; `where` names the text in messages."""
+    """The value that the YAML means, no two parts of it one object; `where` names the text in messages."""
     try:
         loader = _Loader(text)
         root = loader.get_single_node()
@@ -64,20 +64,20 @@ def parse(text: str, where: str) -> Any:
         raise UserError(f"{_place(error, where)}: not valid YAML: {_reason(error)}") from None
     except RecursionError:
         raise UserError(f"{where}: nested too deeply") from None
-    except ValueError as error:  # a date or number that is none, such as 2024-13-45
+    except ValueError as error:  # a date or number that does not exist, such as 2024-13-45
         raise UserError(f"{where}: not valid YAML: {str(error).splitlines()[0]}") from None
 
 
 def dump(document: Any) -> str:
-    """The document as YAML that `parse` reads back."""
+    """The document as YAML; `parse` reads it back."""
     return yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
 
 
 def override(document: dict[str, Any], options: Sequence[str], origin: str = "--set") -> dict[str, str]:
-    """Applies each "a.b=value" to `document`; returns what was set, path to option, with where it was given.
+    """Apply each "a.b=value" to `document`; returns the paths that were set, each with its option as given.
 
-    A path may name keys that are not there yet, and entries of lists by their index. Whether a key
-    means anything is for the validation to say. Raises UserError where a path leads nowhere.
+    A path may name new keys, and entries of lists by their index; whether a key is known is validated
+    later. `origin` says where the options come from. Raises UserError where a path leads nowhere.
     """
     done = {}
     for option in options:
@@ -93,7 +93,7 @@ def override(document: dict[str, Any], options: Sequence[str], origin: str = "--
 def _path(key: str) -> list[str]:
     parts = key.split(".")
     if parts[:2] == ["tuning", "at"] and len(parts) > 2:
-        return ["tuning", "at", ".".join(parts[2:])]  # its keys are dotted themselves
+        return ["tuning", "at", ".".join(parts[2:])]  # the keys of tuning.at are dotted themselves
     return parts
 
 
@@ -118,7 +118,7 @@ def _put(document: Any, path: list[str], value: Any, where: str) -> None:
 
 
 def _check(node: yaml.Node, where: str, sizes: dict[int, int]) -> int:
-    """How many nodes `node` unfolds to; refuses keys given twice, keys that are not text, and bombs."""
+    """The number of values that `node` expands to; raises UserError for bad keys and for too many values."""
     if id(node) in sizes:
         if sizes[id(node)] < 0:
             raise UserError(f"{_at(node, where)}: an alias that contains itself")
@@ -130,7 +130,7 @@ def _check(node: yaml.Node, where: str, sizes: dict[int, int]) -> int:
     children += node.value if isinstance(node, yaml.SequenceNode) else []
     size = 1 + sum(_check(child, where, sizes) for child in children)
     if size > MAX_NODES:
-        raise UserError(f"{_at(node, where)}: more than {MAX_NODES} values, aliases unfolded")
+        raise UserError(f"{_at(node, where)}: more than {MAX_NODES} values, aliases expanded")
     sizes[id(node)] = size
     return size
 
@@ -142,14 +142,16 @@ def _check_keys(node: yaml.MappingNode, where: str) -> None:
             continue
         if key.tag != "tag:yaml.org,2002:str":
             shown = key.value if isinstance(key, yaml.ScalarNode) else "a list or mapping"
-            raise UserError(f"{_at(key, where)}: the key {shown} is not text; quote it if it is meant")
+            raise UserError(
+                f"{_at(key, where)}: the key {shown} is not text; put it in quotes if you mean it"
+            )
         if key.value in seen:
             raise UserError(f"{_at(key, where)}: the key {key.value!r} is given twice")
         seen.add(key.value)
 
 
 def _unshared(value: Any) -> Any:
-    """A copy in which no two places are one object, so that `--set` changes the place it names alone."""
+    """A copy in which no two places share an object, so that `--set` changes only the place it names."""
     if isinstance(value, dict):
         return {key: _unshared(item) for key, item in value.items()}
     return [_unshared(item) for item in value] if isinstance(value, list) else value

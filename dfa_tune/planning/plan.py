@@ -1,8 +1,7 @@
-"""What is to be trained next: learning rates first, then repetitions at the chosen ones.
+"""Which trials to run next: first one trial per learning rate, then repetitions at the chosen rate.
 
-Pure bookkeeping: a plan and the scores known so far in, trials out. Nothing here trains, waits or
-reads files, so a sweep's logic is tested without any of them, and readers use the same logic to tell
-which results belong to a space.
+Pure functions of a sweep and the scores known so far: nothing here trains, waits or reads files. Runs use
+them to find the next trials, readers to find which results belong to a search space.
 """
 
 from __future__ import annotations
@@ -23,10 +22,10 @@ Digests = str | None | Mapping[str, str | None]
 
 @dataclass(frozen=True)
 class Choice:
-    """A learning rate, and the mean of the metric that it won with (None: it was given, not tuned).
+    """The learning rate that was chosen, and its score; None where the rate was given, not tuned.
 
-    `at_edge`: it is the lowest or highest rate tried, so a better one may lie outside. Where every
-    rate diverged the score is NaN and the rate the lowest.
+    `at_edge`: it is the lowest or highest rate tried, so a better one may lie outside the range. Where all
+    rates diverged, the score is NaN and the rate is the lowest.
     """
 
     learning_rate: float
@@ -35,7 +34,7 @@ class Choice:
 
 
 class Tuning:
-    """The search of one method's learning rate at one point; several cells may use what it finds."""
+    """The search for the learning rate of a method at a point; several cells may use its result."""
 
     def __init__(self, trials: list[Trial], refine: int, lower_is_better: bool) -> None:
         self.trials = trials  # by ascending learning rate
@@ -44,7 +43,7 @@ class Tuning:
         self._refined: dict[float, list[Trial]] = {}
 
     def refine_trials(self, scores: Scores) -> list[Trial] | None:
-        """The second round, between the best rate's neighbours; None until the first round is known."""
+        """The second round, between the neighbours of the best rate; None until the first is scored."""
         best = self._best(self.trials, scores)
         if best is None:
             return None
@@ -55,7 +54,7 @@ class Tuning:
         return self._refined[rate]
 
     def choice(self, scores: Scores) -> Choice | None:
-        """The best rate of both rounds; None until all their scores are known."""
+        """The best rate of both rounds; None until all of their scores are known."""
         refined = self.refine_trials(scores)
         if refined is None:
             return None
@@ -67,11 +66,14 @@ class Tuning:
         return Choice(rate, score, rate in (tried[0].learning_rate, tried[-1].learning_rate))
 
     def due(self, scores: Scores) -> list[Trial]:
-        """Both rounds' trials, as far as they are known."""
+        """The trials of the first round, and of the second once it is known."""
         return self.trials + (self.refine_trials(scores) or [])
 
     def _best(self, trials: list[Trial], scores: Scores) -> tuple[float, float] | None:
-        """The winner's learning rate and score; of equals the lower rate, the lowest if all are NaN."""
+        """The best learning rate and its score: the lower rate of two equals, the lowest if all are NaN.
+
+        None until all scores are known.
+        """
         values = [value for trial in trials if (value := scores.get(trial.id)) is not None]
         if len(values) < len(trials):
             return None
@@ -81,9 +83,9 @@ class Tuning:
 
 
 class Cell:
-    """One method at one point of the axes: its tuning, and its repetitions.
+    """One method at one point of the axes: its tuning and its repetitions.
 
-    `axes` has the column name and value of each axis, {"k": 3}. `tune_trials` is empty where one rate
+    `axes` maps the column of each axis to its value, {"k": 3}. `tune_trials` is empty where a single rate
     was given, or where another cell does the tuning (`tuning.at`).
     """
 
@@ -91,7 +93,7 @@ class Cell:
         self, method: Method, axes: dict[str, Any], repeats: list[Trial], tuning: Tuning | None, owner: bool
     ) -> None:
         self.method, self.axes = method, axes
-        self.repeats = repeats  # at the lowest rate; what they are run at is chosen later
+        self.repeats = repeats  # at the lowest rate; the rate that they run at is chosen later
         self._tuning, self._owner = tuning, owner
         self._chosen: dict[float, list[Trial]] = {}
 
@@ -101,18 +103,18 @@ class Cell:
         return self._tuning.trials if self._tuning is not None and self._owner else []
 
     def choice(self, scores: Scores) -> Choice | None:
-        """The learning rate to repeat at; None until every score that decides it is known."""
+        """The learning rate of the repetitions; None until every score that decides it is known."""
         if self._tuning is None:
             return Choice(self.repeats[0].learning_rate, None, False)
         return self._tuning.choice(scores)
 
     def repeat_trials(self, scores: Scores) -> list[Trial] | None:
-        """The repetitions, by their number; None until their learning rate is chosen."""
+        """The repetitions in order; None until their learning rate is chosen."""
         choice = self.choice(scores)
         return None if choice is None else self._at(choice.learning_rate)
 
     def due(self, scores: Scores) -> list[Trial]:
-        """Every trial of this cell known to be wanted, done or not; no other cell has any of them."""
+        """Every trial of this cell that is known so far, done or not; no other cell has any of them."""
         tuning = self._tuning.due(scores) if self._tuning is not None and self._owner else []
         return tuning + (self.repeat_trials(scores) or [])
 
@@ -123,10 +125,10 @@ class Cell:
 
 
 class Plan:
-    """A sweep expanded into cells; `planned` is the number of its trials when all is done.
+    """A sweep expanded into cells; `planned` is the number of trials in the whole sweep.
 
-    `data_digest` identifies the content of the sweep's data set, or maps each data set's name to it
-    where the data set is an axis.
+    `data_digest` identifies the content of the data set; where the data set is an axis, it maps the name
+    of each data set to its digest.
     """
 
     def __init__(self, sweep: Sweep, data_digest: Digests = None) -> None:
@@ -142,11 +144,11 @@ class Plan:
         )
 
     def due(self, scores: Scores) -> list[Trial]:
-        """Every trial known to be wanted, done or not, by cell; no trial is there twice."""
+        """Every trial that is known so far, done or not, by cell; each trial once."""
         return [trial for cell in self.cells for trial in cell.due(scores)]
 
     def trial(self, trial_id: str, *, learning_rate: float, seed: int, split: Any) -> Trial | None:
-        """The trial of that id, if one of the methods at one of the points has it at this rate and seed."""
+        """The trial with this id, among all methods and points at this rate and seed; None without one."""
         own = {"learning_rate": learning_rate, "seed": seed, "split": split}
         bases = [cell.repeats[0] for cell in self.cells]
         bases += [tuning.trials[0] for tuning in self._tunings.values()]
@@ -155,13 +157,13 @@ class Plan:
     def _build(self) -> list[Cell]:
         cells: list[tuple[int, int, Cell]] = []
         seen: set[str] = set()
-        # Points that tune for themselves first: they own their tuning. Then back to the sweep's order.
+        # First the points that are tuned at themselves, because they own the tuning; sorted back at the end
         points = sorted(enumerate(self.sweep.points), key=lambda numbered: numbered[1].tuned_at is not None)
         for line, method in enumerate(self.sweep.methods):
             rates = self.sweep.rates[method]
             for place, point in points:
                 base = self._trial(method, point, rates[0], "repeat")
-                if base.id not in seen:  # else it differs in an axis that this method does not depend on
+                if base.id not in seen:  # else it differs only in an axis that the method ignores
                     seen.add(base.id)
                     cells.append((line, place, self._cell(base, point, rates)))
         return [cell for _, _, cell in sorted(cells, key=lambda cell: cell[:2])]
@@ -179,7 +181,7 @@ class Plan:
         return Cell(base.method, axes, repeats, tuning, owner)
 
     def _tuning(self, method: Method, point: Point, rates: tuple[float, ...]) -> tuple[Tuning, bool]:
-        """The tuning of `method` at `point`, and whether it is new: then the cell that asks owns it."""
+        """The tuning of `method` at `point`, and whether it is new: then the cell that asked owns it."""
         base = self._trial(method, point, rates[0], "tune")
         if base.id in self._tunings:
             return self._tunings[base.id], False
@@ -200,7 +202,7 @@ class Plan:
             learning_rate=rate,
             seed=self.sweep.seed,
             stage=stage,
-            # What is reported is measured on the test set, whatever the learning rate was chosen on.
+            # Repetitions are always measured on the test set, whatever the learning rate was chosen on
             split=self.sweep.tuning.split if stage == "tune" else "test",
             data_digest=self._digest(point.dataset),
         )
@@ -212,14 +214,14 @@ class Plan:
 
 
 def between(rates: list[float], best: float, count: int) -> list[float]:
-    """`count` new rates, log-spaced in the gaps between `best` and its neighbours in ascending `rates`.
+    """`count` new rates, log-spaced in the gaps between `best` and its neighbours in the ascending `rates`.
 
-    Half of them in each gap, the odd one above; all in the one gap there is where `best` is at an edge.
+    Half of them lie in each gap, and an odd one in the upper. There is one gap where `best` is at an edge.
     """
     at = rates.index(best)
     gaps = [(rates[i], rates[i + 1]) for i in (at - 1, at) if 0 <= i < len(rates) - 1]
     counts = [count] if len(gaps) == 1 else [count // 2, count - count // 2]
-    for digits in (6, 9, 12, 17):  # as short as keeps them apart
+    for digits in (6, 9, 12, 17):  # as few as keep the rates different
         new = {
             round_rate(math.exp(math.log(low) + (math.log(high) - math.log(low)) * i / (n + 1)), digits)
             for (low, high), n in zip(gaps, counts, strict=True)

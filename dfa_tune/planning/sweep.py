@@ -1,7 +1,7 @@
-"""A search space, validated and spread out: every method, its learning rates, every point of the axes.
+"""A search space, validated and expanded: every method, its learning rates, every point of the axes.
 
-`load_sweep` is the way in. Everything that a user could get wrong is found here, before anything
-starts, and said in a line that names the file, the key, the value and what would be valid.
+`load_sweep` reads one. It finds every mistake before anything starts, and its message names the file, the
+key, the value and what would be valid.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from dfa_tune.bundled import bundled
 from dfa_tune.config import grid, yaml_file
 from dfa_tune.config.grid import Point
 from dfa_tune.config.method import Method
-from dfa_tune.config.overrides import NO_OVERRIDES, Settings, settings
-from dfa_tune.config.schema import DEFAULT_WINDOW, Space, Tuning
+from dfa_tune.config.overrides import NO_OVERRIDES, Overrides, folder_overrides
+from dfa_tune.config.schema import DEFAULT_WINDOW, Space, Tuning, rate_values
 from dfa_tune.config.validation import Source
 from dfa_tune.errors import UserError, did_you_mean
 
@@ -38,8 +38,9 @@ __all__ = [
 class Sweep:
     """A validated search space: every method at every point of the axes.
 
-    `axes` are the dotted keys that are lists ("problem.k"), `rates` each method's learning rates to
-    compare (one alone is given, not tuned), `text` the YAML as run, options applied.
+    `axes` are the dotted keys whose values are lists ("problem.k"). `rates` has the learning rates to
+    compare for each method; a single one is used as it is, without tuning. `text` is the YAML with all
+    options applied.
     """
 
     name: str
@@ -56,23 +57,23 @@ class Sweep:
 
     @property
     def datasets(self) -> tuple[str, ...]:
-        """The data sets that are needed, each once."""
+        """The data sets that the points need, each once."""
         points = [p for point in self.points for p in (point, point.tuned_at or point)]
         return tuple(dict.fromkeys(point.dataset for point in points if point.dataset is not None))
 
     @property
     def dataset(self) -> str | None:
-        """The data set, None where data are generated; the first of `datasets` where it is an axis."""
+        """The first of `datasets`; None where the data are generated."""
         return next(iter(self.datasets), None)
 
     @cached_property
     def repetition_seeds(self) -> tuple[int, ...]:
-        """The seed of each repetition: the same for every method and point, never the tuning's."""
+        """The seed of each repetition: the same for all methods and points, and never the tuning seed."""
         return repetition_seeds(self.seed, self.repetitions)
 
 
 def space_names() -> list[str]:
-    """The search spaces that come with the library."""
+    """The names of the search spaces that come with the library, sorted."""
     return sorted(path.stem for path in bundled("search_spaces").glob("*.yaml"))
 
 
@@ -93,18 +94,18 @@ def load_sweep(
     methods: Sequence[str] = (),
     results: str | Path | None = None,
 ) -> Sweep:
-    """The sweep of a search space: a bundled one's name, or the path of a YAML file.
+    """The sweep of `space`: the name of a bundled search space, or the path of a YAML file.
 
-    `overrides` are "a.b=value", as with `--set`; `methods` keeps only the methods of these names. The
-    `settings.yaml` of the folder `results`, if there is one, comes before `overrides` where a name is given.
-    Raises UserError where anything about it is not valid.
+    `overrides` are options as `--set` takes them ("training.epochs=2"), `methods` the names of the methods to
+    keep (none: all). For a bundled space, the options in `settings.yaml` of the folder `results` are applied
+    before `overrides`. Raises UserError where anything is not valid.
     """
     path = _locate(space)
     text, where = yaml_file.read(path), str(path)
     if results is None or path is space or str(path) == str(space):
         return parse_sweep(text, where, overrides=overrides, methods=methods)
-    settled = settings(results, str(space), space_names())
-    return parse_sweep(text, where, overrides=overrides, methods=methods, settled=settled)
+    folder = folder_overrides(results, str(space), space_names())
+    return parse_sweep(text, where, overrides=overrides, methods=methods, folder=folder)
 
 
 def parse_sweep(
@@ -113,20 +114,23 @@ def parse_sweep(
     *,
     overrides: Sequence[str] = (),
     methods: Sequence[str] = (),
-    settled: Settings = NO_OVERRIDES,
+    folder: Overrides = NO_OVERRIDES,
 ) -> Sweep:
-    """As `load_sweep`, from the space's YAML; `where` names it in messages."""
+    """As `load_sweep`, from a search space's YAML; `where` names it in messages.
+
+    The overrides of the results `folder` are applied first.
+    """
     document = yaml_file.parse(text, where)
     if not isinstance(document, dict):
         raise UserError(
             f"{where}: not a search space; valid: a mapping with the keys {', '.join(Space.model_fields)}"
         )
-    options = yaml_file.override(document, settled.options, f"{settled.file}:")
+    options = yaml_file.override(document, folder.options, f"{folder.file}:")
     source = Source(where, options | yaml_file.override(document, overrides))
     content = source.validate(Space, document)
     chosen = grid.select(grid.methods(content, source), methods)
     if methods:
-        document["methods"] = [grid.entry_of(method, tried) for method, tried in chosen.items()]
+        document["methods"] = [grid.entry_of(method, rates) for method, rates in chosen.items()]
     axes, points = grid.points(content, source, chosen)
     return Sweep(
         name=content.name,
@@ -134,7 +138,7 @@ def parse_sweep(
         points=points,
         axes=axes,
         methods=tuple(chosen),
-        rates={method: tried.rates.rates() for method, tried in chosen.items()},
+        rates={method: rate_values(rates.rates) for method, rates in chosen.items()},
         tuning=content.tuning.model_copy(update={"window": _window(content.tuning.window, points, source)}),
         repetitions=content.repetitions,
         seed=content.seed,
@@ -145,14 +149,14 @@ def parse_sweep(
 
 def _locate(space: str | Path) -> Path:
     path = Path(space)
-    # A name is never mistaken for a file of that name in the working folder; a path says that it is one.
+    # A plain name always means a bundled space, even if the working folder has a file of that name
     if isinstance(space, Path) or path.suffix.lower() in (".yaml", ".yml") or len(path.parts) > 1:
         return path
     return space_path(space)
 
 
 def _window(given: int | None, points: Sequence[Point], source: Source) -> int:
-    """The window in rows. Where points have fewer rows than the default, their mean is of all they have."""
+    """The number of rows that a score averages; a point with fewer than the default averages all it has."""
     rows = [p.rows for point in points for p in (point, point.tuned_at or point)]
     if given is not None and given > min(rows):
         raise source.error(
@@ -164,9 +168,9 @@ def _window(given: int | None, points: Sequence[Point], source: Source) -> int:
 
 
 def repetition_seeds(seed: int, count: int) -> tuple[int, ...]:
-    """`count` different seeds derived from `seed`, none equal to it; more repetitions keep the first ones.
+    """`count` different seeds derived from `seed`, none equal to it; a larger `count` only appends seeds.
 
-    Each fits into 53 bits, so that readers which know only doubles keep it exact.
+    Each has at most 53 bits, so that a reader that stores numbers as doubles keeps it exact.
     """
     seeds: dict[int, None] = {}
     for repetition in range(1, count + 1):

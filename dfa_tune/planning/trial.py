@@ -13,7 +13,7 @@ from dfa_tune.config.method import Method, Split
 from dfa_tune.learning.settings import Network, Training
 from dfa_tune.registry import PROBLEMS
 
-# Raised whenever a change gives a trial other numbers: what was computed before is then computed anew.
+# Raised whenever a change alters the numbers of a trial: trials of earlier versions are then run again
 NUMERICS_VERSION = 2
 
 Stage = Literal["tune", "repeat"]
@@ -21,11 +21,11 @@ Stage = Literal["tune", "repeat"]
 
 @dataclass(frozen=True, kw_only=True)
 class Trial:
-    """Everything that determines a training run, and what it is for.
+    """Everything that determines a training run, and the stage that it belongs to.
 
-    `problem` is the settings object of the problem's kind with its sample counts resolved, `training`
-    has its batch size as a number, `split` says what `test_*` is measured on, `data_digest` identifies
-    the data set's content (None for generated data).
+    `problem` is the settings object of the problem's kind with its sample counts resolved, and `training`
+    has its batch size as a number. The columns `test_*` are measured on `split`. `data_digest` identifies
+    the content of the data set; None where data are generated.
     """
 
     problem: Any
@@ -40,10 +40,10 @@ class Trial:
 
     @cached_property
     def id(self) -> str:
-        """16 hex characters: a hash of what determines the numbers, and of nothing else.
+        """16 hex characters: a hash of what determines the numbers of the trial, and of nothing else.
 
-        Not of the stage or the space's name, so that sweeps share trials; not of the device, whose
-        results agree within the published tolerance.
+        The stage and the name of the space are left out, so that sweeps share trials; so is the device,
+        because results on a CPU and a GPU agree within the published tolerance.
         """
         content = self.to_json()
         del content["stage"], content["training"]["device"]
@@ -52,7 +52,7 @@ class Trial:
         return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
     def columns(self) -> dict[str, Any]:
-        """The constant columns of this trial's rows, all but `device`, which its worker knows."""
+        """The columns that are constant over the rows of the trial; its worker adds `device`."""
         training = _scalars(self.training.model_dump(exclude={"device"}))
         problem = _scalars(self.problem.model_dump(exclude={"kind"}))
         return {
@@ -74,7 +74,7 @@ class Trial:
         }
 
     def to_json(self) -> dict[str, Any]:
-        """The trial as JSON types; `from_json` reads it back."""
+        """The trial as JSON types; `from_json` restores it."""
         return {
             "problem": self.problem.model_dump(mode="json"),
             "network": self.network.model_dump(mode="json"),
@@ -93,7 +93,7 @@ class Trial:
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Trial:
-        """The trial that `to_json` wrote; raises pydantic's ValidationError if it is not one."""
+        """The trial that `to_json` gave; raises pydantic's ValidationError where a setting is not valid."""
         problem = content["problem"]
         return cls(
             problem=PROBLEMS[problem["kind"]].Settings.model_validate(problem),
@@ -109,7 +109,7 @@ class Trial:
 
 
 def column_value(value: Any) -> Any:
-    """A setting as its column has it: a list as "512,256", everything else as it is."""
+    """A setting as it stands in its column: a list as "512,256", anything else unchanged."""
     return ",".join(map(str, value)) if isinstance(value, list | tuple) else value
 
 
