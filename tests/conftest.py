@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from dfa_tune.planning.plan import Plan
-from dfa_tune.planning.sweep import load_sweep
+from dfa_tune.planning.sweep import Sweep, load_sweep
 from dfa_tune.planning.sweep_results import SweepResults
 from dfa_tune.planning.trial import Trial
 from dfa_tune.results import schema
@@ -112,3 +113,29 @@ def trained() -> Callable[..., SweepResults]:
     Where `accuracy` is None, the trial diverged.
     """
     return _trained
+
+
+# -- search spaces to load
+
+LOADED = {
+    "name": "tiny",
+    "problem": {"kind": "parity", "dataset": "digits", "k": 3, "train_samples": 100, "test_samples": 50},
+    "training": {"epochs": 20},
+    "methods": [{"rule": ["bp", "dfa"], "optimizer": "sgd"}],
+    "learning_rates": {"sgd": {"low": 0.001, "high": 1.0, "points": 4}},
+}
+
+
+@pytest.fixture
+def load(tmp_path: Path) -> Callable[..., Sweep]:
+    """load("problem.k=1", seed=3): the sweep of LOADED with these overrides and top-level keys.
+
+    `text` is a YAML text to load instead, `only` the methods to keep.
+    """
+
+    def _load(*overrides: str, only: tuple[str, ...] = (), text: str | None = None, **changes: Any) -> Sweep:
+        path = tmp_path / "tiny.yaml"
+        path.write_text(yaml.safe_dump(LOADED | changes) if text is None else text)
+        return load_sweep(path, overrides=overrides, methods=only)
+
+    return _load

@@ -1,17 +1,18 @@
-"""A results folder's own settings: options of bundled spaces that every command applies."""
+"""A results folder has overrides of its own for bundled spaces, which every command applies."""
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from dfa_tune.analysis.verify import verify
 from dfa_tune.errors import UserError
+from dfa_tune.planning.plan import Plan
 from dfa_tune.planning.sweep import load_sweep, space_path
 from dfa_tune.planning.sweep_results import load_results
+from dfa_tune.problems.datasets import content_digest
+from dfa_tune.results.store import Store
 
 SMALL = ["training.epochs=1", "problem.train_samples=200", "repetitions=1", "learning_rates.sgd.points=2"]
 
@@ -32,7 +33,7 @@ def test_they_apply_to_the_space_they_name_before_other_options(tmp_path: Path) 
     assert precision("fig_3_4", tmp_path) == "bfloat16"
     assert precision("fig_3_4", tmp_path, "training.precision=float64") == "float64"
     assert precision("fig_3_3", tmp_path) == "float32"
-    assert precision(space_path("fig_3_4"), tmp_path) == "float32"  # who gives a file can edit it
+    assert precision(space_path("fig_3_4"), tmp_path) == "float32"  # a file of one's own is edited instead
     assert "bfloat16" in load_sweep("fig_3_4", results=tmp_path).text
 
 
@@ -47,24 +48,25 @@ def test_they_apply_to_the_space_they_name_before_other_options(tmp_path: Path) 
         ("fig_3_4: [", "not valid YAML"),
     ],
 )
-def test_what_is_wrong_is_said(tmp_path: Path, text: str, said: str) -> None:
+def test_an_error_in_the_file_names_it(tmp_path: Path, text: str, said: str) -> None:
     write(tmp_path, text)
     with pytest.raises(UserError, match=said) as error:
         load_sweep("fig_3_4", results=tmp_path)
     assert str(tmp_path / "settings.yaml") in str(error.value)
 
 
-def test_what_they_had_trained_is_read_without_saying_so(tmp_path: Path) -> None:
+def test_results_are_read_with_the_overrides_that_they_were_trained_with(tmp_path: Path, trained) -> None:
+    sweep = load_sweep("quickstart", overrides=SMALL, methods=["bp-sgd"])
+    plan = Plan(sweep, content_digest("digits", None))
+    Store(tmp_path, "quickstart").publish("some", trained(plan), {})
+    assert load_results("quickstart", tmp_path, methods=["bp-sgd"]).empty
     write(tmp_path, f"quickstart: {SMALL}")
-    command = [sys.executable, "-m", "dfa_tune", "run", "quickstart", "--method", "bp-sgd", "--results"]
-    done = subprocess.run([*command, tmp_path], capture_output=True, text=True, timeout=240, check=False)
-    assert done.returncode == 0, done.stderr
     rows = load_results("quickstart", tmp_path, methods=["bp-sgd"])
+    assert rows["trial_id"].nunique() == 2 + 1  # two rates and a repetition
     assert set(rows["epoch"]) == {1}
-    assert rows[rows["stage"] == "tune"]["learning_rate"].nunique() == 2
 
 
-def test_claims_are_about_the_spaces_as_settled(tmp_path: Path) -> None:
+def test_claims_are_judged_with_the_overrides(tmp_path: Path) -> None:
     write(tmp_path, "fig_3_4: [training.epochs=-2]")
     with pytest.raises(UserError, match=r"settings\.yaml"):
         verify(tmp_path)
