@@ -1,4 +1,4 @@
-"""Sweeps as jobs of a cluster that this machine is not part of."""
+"""Subcommands that run sweeps as jobs on a cluster that this machine is not part of."""
 
 from __future__ import annotations
 
@@ -23,14 +23,17 @@ from dfa_tune.cli.options import (
 from dfa_tune.errors import UserError
 
 
-@app.command(rich_help_panel="Cluster")
+@app.command(
+    rich_help_panel="Cluster", epilog="Example: dfa-tune submit fig_3_4 --results s3://bucket/results"
+)
 def submit(
     space: Space,
     results: Annotated[
-        str, typer.Option(help="Folder (absolute) or URI that the whole cluster shares.", metavar="DIR|URI")
+        str, typer.Option(metavar="DIR|URI", help="Absolute path or URI that the whole cluster shares.")
     ],
     data: Annotated[
-        Path | None, typer.Option(help="Folder of torchvision's files, on the cluster; absolute.")
+        Path | None,
+        typer.Option(metavar="DIR", help="Absolute path of torchvision's data files on the cluster."),
     ] = None,
     set_: Set = None,
     method: Methods = None,
@@ -39,9 +42,9 @@ def submit(
     cpus_per_pack: Cpus = 1,
     gpus_per_pack: Gpus = None,
     max_concurrent: Concurrent = None,
-    wait: Annotated[bool, typer.Option(help="Follow the job to its end.")] = True,
+    wait: Annotated[bool, typer.Option(help="Show the job's output until it ends.")] = True,
 ) -> None:
-    """Runs a sweep as a job of a cluster that this machine is not part of."""
+    """Run a sweep as a job on a cluster that this machine is not part of."""
     from dfa_tune.orchestration.cluster.submission import JobServer, server_address
 
     for option, value in (("--results", results), ("--data", data)):
@@ -59,18 +62,18 @@ def submit(
     given = [f"{option}={value}" for option, value in options.items() if value is not None]
     server = JobServer(address or server_address())
     job = server.submit(sweep_of(space, set_, method, results), given)
-    typer.echo(f"job {job}\n  its output   dfa-tune jobs {job}\n  to end it    dfa-tune jobs {job} --stop")
+    typer.echo(f"job {job}\n  output   dfa-tune jobs {job}\n  stop     dfa-tune jobs {job} --stop")
     if wait:
         _follow(server, job)
 
 
-@app.command(rich_help_panel="Cluster")
+@app.command(rich_help_panel="Cluster", epilog="Example: dfa-tune jobs --address http://127.0.0.1:8265")
 def jobs(
-    name: Annotated[str | None, typer.Argument(metavar="[JOB]", help="Show this job's output.")] = None,
-    stop: Annotated[bool, typer.Option("--stop", help="End the job; what it has finished is kept.")] = False,
+    name: Annotated[str | None, typer.Argument(metavar="JOB", help="Show this job's output.")] = None,
+    stop: Annotated[bool, typer.Option("--stop", help="Stop the job; its finished trials are kept.")] = False,
     address: Server = None,
 ) -> None:
-    """The jobs of a cluster; of one, its output to its end; or ends it."""
+    """List the jobs of a cluster, follow the output of one, or stop it."""
     from datetime import datetime
 
     from dfa_tune.orchestration.cluster.submission import JobServer, server_address
@@ -85,18 +88,18 @@ def jobs(
             typer.echo(f"{job.name}  {job.status.lower():<9}  {when}  {job.command}")
     elif stop:
         was_running = server.stop(name)
-        typer.echo(f"{name}: {'stopping' if was_running else 'was not running any more'}")
+        typer.echo(f"{name}: {'stopping' if was_running else 'had already ended'}")
     else:
         _follow(server, name)
 
 
 def _follow(server: Any, name: str) -> None:
-    """Print what the job prints; exits as it does."""
+    """Print the output of the job until it ends, then exit with its exit code."""
     try:
         for text in server.follow(name):
             typer.echo(text, nl=False)
     except KeyboardInterrupt:
-        typer.echo(f"\nThe job goes on. To see more:\n  dfa-tune jobs {name}", err=True)
+        typer.echo(f"\nThe job goes on. To see its output again:\n  dfa-tune jobs {name}", err=True)
         raise typer.Exit(130) from None
     job = server.job(name)
     if job.status != "SUCCEEDED":

@@ -1,4 +1,4 @@
-"""Tables as a terminal shows them."""
+"""Tables for the terminal."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def print_table(title: str, table: list[dict[str, Any]]) -> None:
                 known = row["low"] is not None
                 cells.append(f"{row['low']:.3f} .. {row['high']:.3f}" if known else "-")
         shown.add_row(*cells)
-    # A pipe or a file has no width: no column is cut for its sake
+    # A pipe or a file has no width: no column is cut
     console = Console() if sys.stdout.isatty() else Console(width=200)
     console.print(shown)
 

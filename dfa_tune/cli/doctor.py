@@ -1,4 +1,4 @@
-"""What this machine can do, one line a check."""
+"""Checks of this machine, one line each."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from dfa_tune.results.store import Store
 
 @dataclass(frozen=True)
 class Check:
-    """One thing looked at; `good` false: something that `run` would fail on."""
+    """The result of one check; where `good` is False, `run` would fail."""
 
     name: str
     good: bool
@@ -26,7 +26,7 @@ class Check:
 
 
 def examine(results: str, data: Path | None) -> Iterator[Check]:
-    """Looks at one thing after the other."""
+    """Check one thing after the other."""
     from dfa_tune.orchestration.cluster.session import available_cpus
 
     yield Check("python", True, f"{platform.python_version()} on {platform.platform()}")
@@ -46,7 +46,7 @@ def _torch(cpus: int) -> Iterator[Check]:
     yield Check("bfloat16", True, f"CPU: {_bfloat16()}")
     yield Check("optimizers", True, _fused())
     if not torch.cuda.is_available():
-        yield Check("gpu", True, "none that torch can use; everything runs on the CPU")
+        yield Check("gpu", True, "none that torch can use; trials run on the CPU")
         return
     for index in range(torch.cuda.device_count()):
         free, total = torch.cuda.mem_get_info(index)
@@ -57,30 +57,30 @@ def _torch(cpus: int) -> Iterator[Check]:
 
 
 def _fused() -> str:
-    """Which optimizers' kernels give torch's bits on this CPU, and so are used."""
+    """Which optimizers use our fused kernels: those whose results equal torch's bit for bit on this CPU."""
     kinds = {name: OPTIMIZERS[name] for name in OPTIMIZERS.names()}
     fuse = [name for name, kind in kinds.items() if kind.fuses]
     same = [name for name in fuse if kinds[name].same_bits()]
-    text = f"CPU: long trainings take a step in one pass over memory, with torch's bits ({', '.join(same)})"
+    text = f"CPU: a step in one pass over memory, bit for bit as torch's: {', '.join(same)}"
     slow = [name for name in fuse if name not in same]
     reason = (
-        f"steps of {', '.join(slow)} by torch's own operations; our kernels round otherwise here, or are off"
+        f"CPU: torch's own operations, as our kernels round differently here or are off: {', '.join(slow)}"
     )
-    return "; ".join([text] * bool(same) + [f"CPU: {reason}"] * bool(slow))
+    return "; ".join([text] * bool(same) + [reason] * bool(slow))
 
 
 def _bfloat16(device: str = "cpu") -> str:
-    """Whether the device multiplies bfloat16 itself, and what that gains: products are most of a step."""
+    """Whether the device has instructions for bfloat16, and how much faster they make matrix products."""
     gain = _product_seconds(device, "float32") / _product_seconds(device, "bfloat16")
     units = _units(device)
     measured = f"products {gain:.1f} x as fast as float32's"
     if units and gain > 1:
-        return f"in hardware ({units}); {measured}: --set training.precision=bfloat16 makes use of it"
+        return f"in hardware ({units}); {measured}: use --set training.precision=bfloat16"
     return f"{'in hardware (' + units + ')' if units else 'not in hardware'}; {measured}: stay with float32"
 
 
 def _units(device: str) -> str:
-    """The instructions for it; empty where there are none."""
+    """The names of the device's instructions for bfloat16; empty where it has none."""
     import torch
 
     if device == "cuda":
@@ -91,7 +91,7 @@ def _units(device: str) -> str:
 
 
 def _product_seconds(device: str, precision: str) -> float:
-    """The fastest of some products of a batch and the thesis' first layer for k = 3."""
+    """The fastest of 20 products of a batch with the first layer of the thesis' network for k = 3."""
     import torch
 
     kind = getattr(torch, precision)

@@ -1,4 +1,4 @@
-"""Arguments and options that several subcommands take, and what they mean."""
+"""Arguments and options that several subcommands take, and how they are read."""
 
 from __future__ import annotations
 
@@ -13,51 +13,62 @@ if TYPE_CHECKING:
     from dfa_tune.orchestration.packs.pack import PackSize
     from dfa_tune.planning.sweep import Sweep
 
-Space = Annotated[str, typer.Argument(help="A name that `dfa-tune list` shows, or the path of a YAML file.")]
-Spaces = Annotated[
-    list[str] | None, typer.Argument(metavar="[SPACE]...", help="Names or YAML files; default all.")
+Space = Annotated[
+    str,
+    typer.Argument(metavar="SPACE", help="A name from `dfa-tune list`, or the path of a YAML file."),
 ]
-Results = Annotated[str, typer.Option(help="Folder or URI of the results.", metavar="DIR|URI")]
+Spaces = Annotated[
+    list[str] | None, typer.Argument(metavar="SPACE", help="Names or YAML files; default: all.")
+]
+Results = Annotated[str, typer.Option(metavar="DIR|URI", help="Where the results lie.")]
 Data = Annotated[
     Path | None,
-    typer.Option(help="Folder of torchvision's files; default DFA_TUNE_DATA, or the user's cache."),
+    typer.Option(
+        metavar="DIR",
+        help="Where torchvision's data files lie; default: DFA_TUNE_DATA, or the user's cache.",
+    ),
 ]
 Set = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Change a field, e.g. training.epochs=2. Repeatable."),
+    typer.Option("--set", metavar="KEY=VALUE", help="Set a field: training.epochs=2. Repeatable."),
 ]
 Methods = Annotated[
     list[str] | None, typer.Option("--method", metavar="NAME", help="Keep only this method. Repeatable.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
-Pack = Annotated[str, typer.Option(metavar="auto|N", help="Trials that one worker trains together.")]
-Cpus = Annotated[int, typer.Option(min=1, help="Cores, and threads, of a pack.")]
+Pack = Annotated[str, typer.Option(metavar="auto|N", help="How many trials a worker trains together.")]
+Cpus = Annotated[int, typer.Option(metavar="N", min=1, help="Cores, and threads, for each pack.")]
 Gpus = Annotated[
-    float | None, typer.Option(min=0, help="GPUs of a pack, fractions too; 0 leaves the GPUs alone.")
+    float | None,
+    typer.Option(metavar="F", min=0, help="GPUs for each pack, such as 0.5; 0: train on CPUs."),
 ]
 Concurrent = Annotated[
     int | None,
-    typer.Option(min=1, help="Packs at once, at most; with --address, what a cluster may grow to."),
+    typer.Option(
+        metavar="N",
+        min=1,
+        help="At most so many packs at once; with --address, how far a cluster may grow.",
+    ),
 ]
 Server = Annotated[
     str | None,
     typer.Option(
         "--address",
         metavar="URL",
-        help="The cluster's job server; default RAY_API_SERVER_ADDRESS, or http://127.0.0.1:8265.",
+        help="The job server; default: RAY_API_SERVER_ADDRESS, or http://127.0.0.1:8265.",
     ),
 ]
 
 
 def sweep_of(space: str, overrides: list[str] | None, methods: list[str] | None, results: str) -> Sweep:
-    """The sweep of a command's arguments; UserError where anything about it is not valid."""
+    """The sweep that a command's arguments mean; raises UserError where one of them is not valid."""
     from dfa_tune.planning.sweep import load_sweep
 
     return load_sweep(space, overrides=overrides or (), methods=methods or (), results=results)
 
 
 def pack_size(value: str) -> PackSize:
-    """What `--pack` says; UserError where it is neither auto nor a number from 1."""
+    """The value of `--pack`; raises UserError where it is neither auto nor a number from 1."""
     if value == "auto":
         return "auto"
     if value.isdecimal() and int(value) >= 1:

@@ -1,4 +1,4 @@
-"""What a sweep found: rates, accuracies, figures, claims, a report; and whether it can be had again."""
+"""Subcommands that read results: learning rates, accuracies, figures, claims, a report, a trial once more."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dfa_tune.cli.options import Data, Json, Methods, Results, Set, Space, Space
 from dfa_tune.errors import UserError
 
 
-@app.command(rich_help_panel="Results")
+@app.command(rich_help_panel="Results", epilog="Example: dfa-tune best quickstart --json")
 def best(
     space: Space,
     results: Results = "results",
@@ -23,7 +23,7 @@ def best(
     method: Methods = None,
     json_: Json = False,
 ) -> None:
-    """The chosen learning rate of each method, and whether it is at its range's edge."""
+    """Show each method's chosen learning rate, and whether it is at the edge of its range."""
     from dfa_tune.analysis.tables import best_table
     from dfa_tune.planning.sweep_results import load_sweep_results
 
@@ -35,7 +35,7 @@ def best(
     )
 
 
-@app.command(rich_help_panel="Results")
+@app.command(rich_help_panel="Results", epilog="Example: dfa-tune summary fig_3_4 --results docs/results")
 def summary(
     space: Space,
     results: Results = "results",
@@ -44,7 +44,7 @@ def summary(
     method: Methods = None,
     json_: Json = False,
 ) -> None:
-    """Final accuracy of each method: n, mean, interval."""
+    """Show the final test accuracy of each method: n, mean and 95% interval."""
     from dfa_tune.analysis.tables import summary_table
     from dfa_tune.planning.sweep_results import load_sweep_results
 
@@ -53,7 +53,7 @@ def summary(
     print_json_or_table(sweep.title, table, json_)
 
 
-@app.command(rich_help_panel="Results")
+@app.command(rich_help_panel="Results", epilog="Example: dfa-tune plot quickstart")
 def plot(
     space: Space,
     results: Results = "results",
@@ -61,7 +61,7 @@ def plot(
     set_: Set = None,
     method: Methods = None,
 ) -> None:
-    """The figure, and the rates that were tried, as PNG and SVG under the results' `figures`."""
+    """Draw the figure and the learning rates that were tried, as PNG and SVG."""
     from dfa_tune.analysis.figures import write
     from dfa_tune.planning.sweep_results import load_sweep_results
     from dfa_tune.results.store import Store
@@ -74,7 +74,7 @@ def plot(
         typer.echo(path)
 
 
-@app.command(rich_help_panel="Results")
+@app.command(rich_help_panel="Results", epilog="Example: dfa-tune verify fig_3_4 --results docs/results")
 def verify(
     spaces: Spaces = None,
     results: Results = "results",
@@ -82,7 +82,7 @@ def verify(
     set_: Set = None,
     json_: Json = False,
 ) -> None:
-    """What the thesis claims: expected, measured, interval, verdict; of these spaces, or of all."""
+    """Judge the thesis' claims by the results: expected, measured, interval and verdict."""
     from dfa_tune.analysis.verify import verify
 
     judged = verify(results, spaces=spaces or (), data=data, overrides=set_ or ())
@@ -94,7 +94,9 @@ def verify(
         show(judged)
 
 
-@app.command(rich_help_panel="Results")
+@app.command(
+    rich_help_panel="Results", epilog="Example: dfa-tune report fig_3_1 fig_3_4 --output report.html"
+)
 def report(
     spaces: Spaces = None,
     results: Results = "results",
@@ -102,10 +104,10 @@ def report(
     set_: Set = None,
     output: Annotated[
         Path | None,
-        typer.Option(help="The file to write; default report.html in the results.", metavar="FILE"),
+        typer.Option(help="The file to write; default: report.html in the results.", metavar="FILE"),
     ] = None,
 ) -> None:
-    """One self-contained HTML file: claims, figures, tables, provenance; of these spaces, or of all."""
+    """Write one HTML file with the claims, figures, tables and provenance of sweeps."""
     from dfa_tune.analysis.report import report
     from dfa_tune.results.storage import open_storage
 
@@ -121,28 +123,28 @@ def report(
     typer.echo(storage.full(name))
 
 
-@app.command(rich_help_panel="Results")
+@app.command(rich_help_panel="Results", epilog="Example: dfa-tune compact quickstart")
 def compact(space: Space, results: Results = "results") -> None:
-    """Merges the many Parquet files of a finished sweep into few."""
+    """Merge the many Parquet files of a finished sweep into a few."""
     from dfa_tune.results import maintenance
     from dfa_tune.results.store import Store
 
     sweep = sweep_of(space, None, None, results)
     removed = maintenance.compact(Store(results, sweep.name))
-    typer.echo(f"{sweep.name}: {removed} files fewer")
+    typer.echo(f"{sweep.name}: {removed} fewer files")
 
 
 @app.command("repeat", hidden=True)  # its name in version 0.1
-@app.command(rich_help_panel="Results")
+@app.command(rich_help_panel="Results", epilog="Example: dfa-tune reproduce 0a1b2c3d4e5f6a7b")
 def reproduce(
-    trial_id: Annotated[str, typer.Argument(help="A value of the results' column trial_id.")],
+    trial_id: Annotated[str, typer.Argument(metavar="TRIAL_ID", help="A value of the column trial_id.")],
     results: Results = "results",
     data: Data = None,
 ) -> None:
-    """Train one recorded trial again, and say whether the numbers are the same."""
-    from dfa_tune.orchestration.reproduce import reproduce as train_again
+    """Run one recorded trial again, and compare every number with the record."""
+    from dfa_tune.orchestration.reproduce import reproduce as run_again
 
-    done = train_again(trial_id, results, data=data)
+    done = run_again(trial_id, results, data=data)
     trial, recorded = done.trial, done.recorded
     typer.echo(f"{trial_id}: {trial.method.name}, rate {trial.learning_rate:g}, seed {trial.seed}")
     typer.echo(
@@ -161,17 +163,5 @@ def reproduce(
         typer.echo(f"  {name:<13} {then} then, {now} now")
     if done.difference is not None:
         if not done.environment:
-            typer.echo("  nothing that the file records of its environment differs")
+            typer.echo("  nothing on record about the environment differs")
         raise typer.Exit(1)
-
-
-@app.command(rich_help_panel="Sweeps")
-def doctor(results: Results = "results", data: Data = None) -> None:
-    """What this machine can do: Ray, GPUs, data sets, storage."""
-    from dfa_tune.cli.doctor import examine
-
-    problems = 0
-    for check in examine(results, data):
-        problems += not check.good
-        typer.echo(f"{'ok  ' if check.good else 'FAIL'}  {check.name:<10} {check.text}")
-    raise typer.Exit(1 if problems else 0)

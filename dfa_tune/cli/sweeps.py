@@ -1,4 +1,4 @@
-"""Planning, running and watching a sweep."""
+"""Subcommands that plan, run and watch a sweep, and check the machine for it."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from dfa_tune.planning.sweep import Sweep
 
 
-@app.command("list", rich_help_panel="Sweeps")
+@app.command("list", rich_help_panel="Sweeps", epilog="Example: dfa-tune list")
 def list_spaces() -> None:
-    """The search spaces, one line each."""
+    """List the search spaces, one line each."""
     from dfa_tune.planning.sweep import load_sweep, space_names
 
     names = space_names()
@@ -39,7 +39,7 @@ def list_spaces() -> None:
         typer.echo(f"{name:<{max(map(len, names))}}  {load_sweep(name).title}")
 
 
-@app.command(rich_help_panel="Sweeps")
+@app.command(rich_help_panel="Sweeps", epilog="Example: dfa-tune plan fig_3_4 --nodes 4")
 def plan(
     space: Space,
     results: Results = "results",
@@ -48,13 +48,16 @@ def plan(
     method: Methods = None,
     pack: Pack = "auto",
     cpus_per_pack: Cpus = 1,
-    nodes: Annotated[int, typer.Option(min=1, help="Machines, each with the cores of this one.")] = 1,
-    gpus: Annotated[int, typer.Option(min=0, help="GPUs of all machines, a pack on each.")] = 0,
+    nodes: Annotated[
+        int, typer.Option(metavar="N", min=1, help="Machines, each with as many cores as this one.")
+    ] = 1,
+    gpus: Annotated[int, typer.Option(metavar="N", min=0, help="GPUs in all, with one pack on each.")] = 0,
     price: Annotated[
-        float | None, typer.Option(min=0, help="Of a machine for an hour, in any currency.")
+        float | None,
+        typer.Option(metavar="X", min=0, help="What a machine costs in an hour, in any currency."),
     ] = None,
 ) -> None:
-    """Trials, packs, what is done already, an estimate of the time; starts nothing."""
+    """Show the trials of a sweep, what is done, and the time the rest will take; start nothing."""
     from dfa_tune.orchestration.cluster.session import available_cpus
     from dfa_tune.orchestration.packs.pack import make_packs
     from dfa_tune.orchestration.packs.time_estimate import estimate
@@ -78,26 +81,29 @@ def plan(
         typer.echo(f"  axes        {', '.join(sweep.axes)}")
     done = f"{count.done} done" + (f" ({elsewhere} of them in other spaces here)" if elsewhere else "")
     typer.echo(f"  trials      {count.planned} planned, {done}, {count.remaining} remaining")
-    later = f", and {unseen} trials when learning rates are chosen" if unseen else ""
+    later = f", and {unseen} trials once learning rates are chosen" if unseen else ""
     typer.echo(
         f"  packs       {len(make_packs(ready, size, slots, gpu=gpus > 0))} ready, {slots} at once{later}"
     )
     if guess is None:
         typer.echo(
-            "  time        unknown: no trial of this space has been trained on a GPU yet; train a few there"
+            "  time        unknown: no trial of this space has run on a GPU yet; run a few there first"
         )
         return
-    how = "measured on this space's finished trials" if guess.measured else "rough, from the products' size"
+    how = "measured on this space's finished trials" if guess.measured else "a rough estimate"
     seconds = guess.wall(slots, count.remaining)
     where = f"{gpus} GPUs" if gpus else f"{slots * cpus_per_pack} cores"
     typer.echo(f"  time        about {clock(seconds)} on {where} ({how})")
     if nodes > 1 or gpus or price is not None:
         hours = nodes * seconds / 3600
         cost = f": {hours * price:.2f} at {price:g} an hour" if price is not None else ""
-        typer.echo(f"  cost        {hours:.2f} hours of a machine{cost}")
+        typer.echo(f"  cost        {hours:.2f} machine hours{cost}")
 
 
-@app.command(rich_help_panel="Sweeps")
+@app.command(
+    rich_help_panel="Sweeps",
+    epilog="Example: dfa-tune run quickstart --set training.epochs=5 --method bp-sgd",
+)
 def run(
     space: Space,
     results: Results = "results",
@@ -105,14 +111,14 @@ def run(
     set_: Set = None,
     method: Methods = None,
     address: Annotated[
-        str | None, typer.Option(help="Ray cluster: auto or HOST:PORT; default a local one.")
+        str | None, typer.Option(metavar="auto|HOST:PORT", help="A Ray cluster; default: a local one.")
     ] = None,
     pack: Pack = "auto",
     cpus_per_pack: Cpus = 1,
     gpus_per_pack: Gpus = None,
     max_concurrent: Concurrent = None,
 ) -> None:
-    """Runs what is not done; may be stopped and run again at any time."""
+    """Run the trials that are not done. Stop it and run it again at any time."""
     from dfa_tune.orchestration.driver.runner import Resources, run_sweep
 
     sweep = sweep_of(space, set_, method, results)
@@ -131,13 +137,13 @@ def run(
         )
     except KeyboardInterrupt:
         typer.echo(
-            "\nInterrupted. Finished trials are kept, and checkpoints of those in training, half a minute old"
-            " at most; to go on:\n  " + _retry_command(),
+            "\nInterrupted. Finished trials are kept; the others resume from checkpoints at most half"
+            " a minute old. To continue:\n  " + _retry_command(),
             err=True,
         )
         raise typer.Exit(130) from None
     for name in outcome.set_aside:
-        typer.echo(f"Set aside as damaged: {name} (now in {sweep.name}/damaged)")
+        typer.echo(f"Damaged file moved to {sweep.name}/damaged: {name}")
     if outcome.taken_over:
         typer.echo(f"Taken over from other spaces: {outcome.taken_over} trials")
     if not outcome.trained and not outcome.failed:
@@ -150,7 +156,7 @@ def run(
         raise typer.Exit(1)
 
 
-@app.command(rich_help_panel="Sweeps")
+@app.command(rich_help_panel="Sweeps", epilog="Example: dfa-tune status quickstart")
 def status(
     space: Space,
     results: Results = "results",
@@ -158,7 +164,7 @@ def status(
     set_: Set = None,
     method: Methods = None,
 ) -> None:
-    """Done, running, failed, remaining; from another terminal too."""
+    """Count the trials that are done, running, failed and remaining, during a run too."""
     from dfa_tune.planning.state import SweepState
     from dfa_tune.planning.sweep_results import load_sweep_results
     from dfa_tune.results.failures import failures
@@ -182,14 +188,26 @@ def status(
         typer.echo(f"failed: {trial_id} ({trial.method.name}, rate {trial.learning_rate:g}): {cause}")
 
 
+@app.command(rich_help_panel="Sweeps", epilog="Example: dfa-tune doctor --results /shared/results")
+def doctor(results: Results = "results", data: Data = None) -> None:
+    """Check what this machine offers: Ray, GPUs, data sets and storage."""
+    from dfa_tune.cli.doctor import examine
+
+    problems = 0
+    for check in examine(results, data):
+        problems += not check.good
+        typer.echo(f"{'ok  ' if check.good else 'FAIL'}  {check.name:<10} {check.text}")
+    raise typer.Exit(1 if problems else 0)
+
+
 def _import_matplotlib() -> None:
-    """What the figure at the end needs, a second of importing."""
+    """Import what the figure at the end needs; it takes a second."""
     import matplotlib.backends.backend_agg
     import matplotlib.backends.backend_svg  # noqa: F401
 
 
 def _show_results(sweep: Sweep, results: str, data: Path | None, *, redraw: bool) -> None:
-    """The summary table, and the paths of the figure and of the results."""
+    """Print the summary table, and the paths of the figure and of the results."""
     from dfa_tune.analysis.tables import summary_table
     from dfa_tune.planning.sweep_results import load_sweep_results
     from dfa_tune.results.store import Store
@@ -202,16 +220,11 @@ def _show_results(sweep: Sweep, results: str, data: Path | None, *, redraw: bool
     if redraw or not set(names) <= set(store.folder("figures").files()):
         from dfa_tune.analysis.figures import write
 
-        figures = write(found, store, data)[:2]  # the rates that were tried come after
+        figures = write(found, store, data)[:2]  # the figures of the learning rates follow
     for path in figures:
         typer.echo(f"figure   {path}")
     typer.echo(f"results  {store.path('epochs')}")
 
 
 def _retry_command() -> str:
-    return "dfa-tune " + " ".join(_quoted(argument) for argument in sys.argv[1:])
-
-
-def _quoted(argument: str) -> str:
-
-    return shlex.quote(argument)
+    return "dfa-tune " + shlex.join(sys.argv[1:])

@@ -1,0 +1,73 @@
+"""Subcommands that read results: their tables, JSON, files and exit codes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+
+def test_best_and_summary_print_json_and_nothing_else(ran, invoke) -> None:
+    space, results, *_ = ran
+    _, out, _ = invoke("best", str(space), "--results", str(results), "--json")
+    assert [set(row) for row in json.loads(out)] == [{"method", "learning_rate", "criterion", "at_edge"}] * 3
+    _, out, _ = invoke("summary", str(space), "--results", str(results), "--json")
+    table = json.loads(out)
+    keys = {"method", "learning_rate", "n", "diverged", "mean", "low", "high", "sd"}
+    assert [set(row) for row in table] == [keys] * 3
+    assert [row["n"] for row in table] == [2] * 3
+    for command in ("best", "summary"):
+        code, out, _ = invoke(command, str(space), "--results", str(results))
+        assert (code, "bp-adam" in out) == (0, True)
+
+
+def test_plot_writes_png_and_svg(ran, invoke) -> None:
+    space, results, *_ = ran
+    code, out, _ = invoke("plot", str(space), "--results", str(results))
+    assert code == 0
+    png, svg = map(Path, out.split("\n")[:2])
+    assert png.read_bytes().startswith(b"\x89PNG")
+    assert "<svg" in svg.read_text()
+
+
+def test_compact_keeps_every_row(ran, invoke) -> None:
+    space, results, *_ = ran
+    before = pd.read_parquet(results / "tiny" / "epochs")
+    code, _, _ = invoke("compact", str(space), "--results", str(results))
+    assert code == 0
+    assert len(list((results / "tiny" / "epochs").glob("*.parquet"))) < before["trial_id"].nunique()
+    assert len(pd.read_parquet(results / "tiny" / "epochs")) == len(before)
+
+
+def test_without_results_every_claim_is_not_run(tmp_path: Path, invoke) -> None:
+    _, out, _ = invoke("verify", "--json", "--results", str(tmp_path))
+    rows = json.loads(out)
+    assert len(rows) >= 20
+    assert {row["verdict"] for row in rows} == {"not run"}
+    assert {row["measured"] for row in rows} == {None}
+
+
+def test_the_claims_of_one_space_fit_into_eighty_columns(tmp_path: Path, invoke) -> None:
+    code, out, _ = invoke("verify", "fig_3_4", "--results", str(tmp_path), COLUMNS="80")
+    assert code == 0
+    assert max(map(len, out.splitlines())) <= 80
+    assert "Of 7 claims 7 are not run." in " ".join(out.split())
+    assert "With Adadelta the gap" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["verify", "quickstart"], "no claim is about quickstart; valid: fig_2_1"),
+        (["verify", "--set", "repetitions=0"], "repetitions"),
+        (["report", "fig_3_1"], "no results of fig_3_1"),
+    ],
+)
+def test_wrong_usage_is_one_message_and_exit_code_2(
+    arguments: list[str], says: str, tmp_path: Path, invoke
+) -> None:
+    code, out, err = invoke(*arguments, "--results", str(tmp_path))
+    assert (code, out) == (2, "")
+    assert says in err
