@@ -6,7 +6,7 @@
     run_sweep("quickstart", results="results")
     rows = load_results("quickstart", "results")
 
-Importing this package imports nothing heavy: each name is fetched when it is first used.
+Importing this package imports nothing heavy: each name is imported when it is first used.
 """
 
 from __future__ import annotations

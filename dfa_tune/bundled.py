@@ -1,4 +1,4 @@
-"""Where the folders that come with the library are: in a checkout, or inside an installed wheel."""
+"""The path of the folders that come with the library, in a checkout or an installed wheel."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ PACKAGE = Path(__file__).resolve().parent
 
 
 def bundled(folder: str) -> Path:
-    """The folder that is called `folder` ("search_spaces") at the top of a checkout.
+    """The path of `folder` ("search_spaces"), which lies at the top of a checkout.
 
-    A wheel carries it as `dfa_tune/_bundled/<folder>`, so that no generic top-level name lands in
-    site-packages.
+    A wheel has it as `dfa_tune/_bundled/<folder>`, so that site-packages gets no generic top-level name.
     """
     installed = PACKAGE / "_bundled" / folder
     return installed if installed.is_dir() else PACKAGE.parent / folder
