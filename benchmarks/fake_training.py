@@ -1,6 +1,6 @@
 """A training that costs nothing, behind the seam of the real one: what is left is orchestration.
 
-`run_sweep(..., trainer="benchmarks.fake_training:start")`
+`_run_sweep(..., trainer="benchmarks.fake_training:start")`
 """
 
 from __future__ import annotations

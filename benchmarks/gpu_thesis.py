@@ -9,7 +9,8 @@ from time import perf_counter
 from benchmarks.figures import Figure
 from benchmarks.options import Options
 from dfa_tune.orchestration.packs.memory import gpu_memory
-from dfa_tune.orchestration.packs.pack import Pack, make_packs, together
+from dfa_tune.orchestration.packs.pack import Pack, pack_kind
+from dfa_tune.orchestration.packs.pack_size import SizeLimits, make_packs
 from dfa_tune.orchestration.worker.pack_run import start_training
 from dfa_tune.planning.plan import Plan
 from dfa_tune.planning.sweep import load_sweep, space_names
@@ -48,7 +49,7 @@ def thesis(options: Options, device: str) -> Figure:
 
 def _packs(device: str) -> list[Pack]:
     """Those that one GPU would be given: learning rates of a method together, and its repetitions."""
-    memory, seen = gpu_memory(1), set[str]()
+    limits, seen = SizeLimits(size="auto", slots=1, gpu=True, memory=gpu_memory(1)), set[str]()
 
     def new(trials: list[Trial]) -> list[Trial]:
         found = [trial for trial in trials if trial.id not in seen]
@@ -62,12 +63,12 @@ def _packs(device: str) -> list[Pack]:
             stages = [[trial for cell in cells for trial in cell.tune_trials]]
             stages += [cell.repeats for cell in cells]  # at a rate that is not known yet, and as fast
             for trials in stages:
-                packs += make_packs(new(trials), "auto", 1, gpu=True, memory=memory)
+                packs += make_packs(new(trials), limits)
     return packs
 
 
 def _shape(pack: Pack) -> Shape:
-    return together(pack.trials[0]), len(pack.trials), len({trial.seed for trial in pack.trials})
+    return pack_kind(pack.trials[0]), len(pack.trials), len({trial.seed for trial in pack.trials})
 
 
 def _seconds(pack: Pack, options: Options) -> float:

@@ -62,8 +62,8 @@ def _child(trials: int) -> dict[str, float]:
 
 def end_to_end(space: str, results: str) -> dict[str, float]:
     """In this process: what each part takes."""
-    from dfa_tune.orchestration.driver.runner import run_sweep
-    from dfa_tune.orchestration.packs.pack import make_packs
+    from dfa_tune.orchestration.driver.runner import _run_sweep
+    from dfa_tune.orchestration.packs.pack_size import SizeLimits, make_packs
     from dfa_tune.planning.plan import Plan
     from dfa_tune.planning.state import SweepState
     from dfa_tune.planning.sweep import load_sweep
@@ -76,14 +76,14 @@ def end_to_end(space: str, results: str) -> dict[str, float]:
     store = Store(results, sweep.name)
     state = SweepState(plan, store, store.read())
     every = plan.due({trial.id: 0.5 for trial in state.ready()})  # as if all rates were chosen
-    packs = make_packs(every, "auto", 2)
+    packs = make_packs(every, SizeLimits(size="auto", slots=2))
     found["planning"] = time.perf_counter() - begin
     assert sum(len(pack.trials) for pack in packs) == plan.planned
     del plan, state, every, packs
 
     memory = _Memory()
     begin = time.perf_counter()
-    outcome = run_sweep(sweep, results, trainer="benchmarks.fake_training:start")
+    outcome = _run_sweep(sweep, results, trainer="benchmarks.fake_training:start")
     found["run"] = time.perf_counter() - begin
     found["growth of the driver's memory"] = memory.growth()
     assert outcome.count.remaining == 0

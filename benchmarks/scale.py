@@ -21,9 +21,10 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.fake_training import FakeTraining, write_space
-from dfa_tune.orchestration.driver.runner import Resources, run_sweep
+from dfa_tune.orchestration.driver.runner import Resources, _run_sweep
 from dfa_tune.orchestration.packs.pack import Pack
 from dfa_tune.orchestration.packs.placement import LONGEST_STEP, STEP_SECONDS, Slots
+from dfa_tune.orchestration.worker.pack_config import RunSettings
 from dfa_tune.planning.state import SweepState
 from dfa_tune.planning.sweep import load_sweep
 from dfa_tune.planning.sweep_results import load_sweep_results
@@ -57,7 +58,8 @@ def own_share(folder: Path, trials: int, workers: int) -> dict[str, float]:
     found = load_sweep_results(sweep, store.location)
     state = SweepState(found.plan, store, found.rows)
     leases = Leases(store)
-    searcher = TuneThenRepeat(state, leases, {}, size=1, slots=[Slots(request={"CPU": 1.0}, count=workers)])
+    run = RunSettings(results=str(store.location), name=sweep.name, owner=leases.owner, space=sweep.text)
+    searcher = TuneThenRepeat(state, leases, run, size=1, slots=[Slots(request={"CPU": 1.0}, count=workers)])
     flying: deque[tuple[str, Pack]] = deque()
     planning = time.perf_counter() - begin
     spent, packs = 0.0, 0
@@ -67,7 +69,7 @@ def own_share(folder: Path, trials: int, workers: int) -> dict[str, float]:
             answer = searcher.suggest(str(packs))
             if not isinstance(answer, dict):
                 break
-            flying.append((str(packs), searcher.running[str(packs)]))
+            flying.append((str(packs), searcher.running[str(packs)].pack))
             packs += 1
         spent += time.perf_counter() - begin
         if not flying:
@@ -98,7 +100,7 @@ def tunes_share(folder: Path, packs: int, reports: int) -> tuple[float, float]:
     """
     sweep = load_sweep(write_space(folder, packs, epochs=reports))
     begin, busy = time.perf_counter(), time.process_time()
-    outcome = run_sweep(
+    outcome = _run_sweep(
         sweep, folder / "results", resources=Resources(pack=1), trainer="benchmarks.scale:reporting"
     )
     assert outcome.count.remaining == 0

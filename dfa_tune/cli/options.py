@@ -10,7 +10,7 @@ import typer
 from dfa_tune.errors import UserError
 
 if TYPE_CHECKING:
-    from dfa_tune.orchestration.packs.pack import PackSize
+    from dfa_tune.orchestration.packs.pack_size import PackSize
     from dfa_tune.planning.sweep import Sweep
 
 Space = Annotated[

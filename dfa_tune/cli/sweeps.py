@@ -59,7 +59,7 @@ def plan(
 ) -> None:
     """Show the trials of a sweep, what is done, and the time the rest will take; start nothing."""
     from dfa_tune.orchestration.cluster.session import available_cpus
-    from dfa_tune.orchestration.packs.pack import make_packs
+    from dfa_tune.orchestration.packs.pack_size import SizeLimits, make_packs
     from dfa_tune.orchestration.packs.time_estimate import estimate
     from dfa_tune.orchestration.progress_text import clock
     from dfa_tune.planning.state import SweepState
@@ -82,9 +82,8 @@ def plan(
     done = f"{count.done} done" + (f" ({elsewhere} of them in other spaces here)" if elsewhere else "")
     typer.echo(f"  trials      {count.planned} planned, {done}, {count.remaining} remaining")
     later = f", and {unseen} trials once learning rates are chosen" if unseen else ""
-    typer.echo(
-        f"  packs       {len(make_packs(ready, size, slots, gpu=gpus > 0))} ready, {slots} at once{later}"
-    )
+    packs = make_packs(ready, SizeLimits(size=size, slots=slots, gpu=gpus > 0))
+    typer.echo(f"  packs       {len(packs)} ready, {slots} at once{later}")
     if guess is None:
         typer.echo(
             "  time        unknown: no trial of this space has run on a GPU yet; run a few there first"
@@ -119,7 +118,7 @@ def run(
     max_concurrent: Concurrent = None,
 ) -> None:
     """Run the trials that are not done. Stop it and run it again at any time."""
-    from dfa_tune.orchestration.driver.runner import Resources, run_sweep
+    from dfa_tune.orchestration.driver.runner import Resources, _run_sweep
 
     sweep = sweep_of(space, set_, method, results)
     resources = Resources(
@@ -132,7 +131,7 @@ def run(
     from rich.console import Console
 
     try:
-        outcome = run_sweep(
+        outcome = _run_sweep(
             sweep, results, data=data, resources=resources, console=Console(), meanwhile=_import_matplotlib
         )
     except KeyboardInterrupt:

@@ -10,7 +10,7 @@ import time
 from typing import Any
 
 from dfa_tune.errors import UserError
-from dfa_tune.orchestration.driver.runner import Resources, run_sweep
+from dfa_tune.orchestration.driver.runner import Resources, _run_sweep
 from dfa_tune.orchestration.packs.pack import Pack
 from dfa_tune.orchestration.worker.pack_run import start_training
 
@@ -43,7 +43,7 @@ def start(pack: Pack, data: str | None, threads: int) -> Paced:
 
 if __name__ == "__main__":
     try:
-        outcome = run_sweep(
+        outcome = _run_sweep(
             sys.argv[1], sys.argv[2], trainer="paced:start", resources=Resources(pack=int(sys.argv[3]))
         )
     except UserError as error:  # as the command line does

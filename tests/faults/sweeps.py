@@ -51,17 +51,16 @@ def rows(space: Path, results: str | Path) -> pd.DataFrame:
 
 def train_alone(space: Path, results: str | Path) -> pd.DataFrame:
     """The same rows without Ray: every trial alone, the last one first, in this process."""
-    from dfa_tune.orchestration.driver.runner import TRAINER
+    from dfa_tune.orchestration.worker.pack_config import PackConfig, RunSettings
     from dfa_tune.orchestration.worker.pack_run import PackRun
 
     found = load_sweep_results(space, results)
     plan = found.plan
     state = SweepState(plan, Store(results, plan.sweep.name), found.rows)
-    config = {"results": str(results), "name": plan.sweep.name, "data": None, "threads": 1}
-    config |= {"space": plan.sweep.text, "save_weights": False, "trainer": TRAINER}
+    run = RunSettings(results=str(results), name=plan.sweep.name, owner="alone", space=plan.sweep.text)
     while ready := state.ready():
         for trial in reversed(ready):
-            work = PackRun({**config, "pack": Pack((trial,)).to_json()})
+            work = PackRun(PackConfig(run=run, pack=Pack((trial,))))
             while not work.finished:
                 work.advance(60.0)
             work.publish()

@@ -144,8 +144,8 @@ def test_packs_that_do_not_fit_are_split_and_a_trial_that_cannot_be_trained_fail
     (tmp_path / "starving.py").write_text(STARVING)
     space = write_space(tmp_path, epochs=3)
     code = (
-        "import json, sys; from dfa_tune.orchestration.driver.runner import Resources, run_sweep\n"
-        f"o = run_sweep({str(space)!r}, {str(tmp_path / 'results')!r}, trainer='starving:start',"
+        "import json, sys; from dfa_tune.orchestration.driver.runner import Resources, _run_sweep\n"
+        f"o = _run_sweep({str(space)!r}, {str(tmp_path / 'results')!r}, trainer='starving:start',"
         " resources=Resources(pack=3))\n"
         "print(json.dumps({'failed': o.failed, 'done': o.count.done}))"
     )

@@ -15,7 +15,7 @@ from typing import Any
 from paced import Paced
 from rich.console import Console
 
-from dfa_tune.orchestration.driver.runner import Resources, run_sweep
+from dfa_tune.orchestration.driver.runner import Resources, _run_sweep
 from dfa_tune.orchestration.packs.pack import Pack
 from dfa_tune.orchestration.worker.pack_run import start_training
 
@@ -62,7 +62,7 @@ def notes(folder: Path) -> list[dict[str, Any]]:
 if __name__ == "__main__":
     space, results, address, pack, *more = sys.argv[1:]
     gpus = float(more.pop(0)) if more and "=" not in more[0] else None
-    outcome = run_sweep(
+    outcome = _run_sweep(
         space,
         results,
         overrides=more,

@@ -10,8 +10,8 @@ import pytest
 from typer.testing import CliRunner
 
 from dfa_tune.cli import app
-from dfa_tune.orchestration.driver.runner import TRAINER
 from dfa_tune.orchestration.packs.pack import Pack
+from dfa_tune.orchestration.worker.pack_config import PackConfig, RunSettings
 from dfa_tune.orchestration.worker.pack_run import PackRun
 from dfa_tune.planning.plan import Plan
 from dfa_tune.planning.sweep import load_sweep
@@ -35,17 +35,10 @@ def results(tmp_path: Path) -> Path:
     space = tmp_path / "once.yaml"
     space.write_text(SPACE)
     trials = Plan(load_sweep(space), content_digest("digits")).due({})
-    config = {
-        "results": str(tmp_path / "results"),
-        "name": "once",
-        "data": None,
-        "threads": 1,
-        "space": SPACE,
-    }
-    config |= {"save_weights": False, "trainer": TRAINER}
+    run = RunSettings(results=str(tmp_path / "results"), name="once", owner="me", space=SPACE)
     for k in (1, 2):
         pack = Pack(tuple(trial for trial in trials if trial.problem.k == k))
-        work = PackRun({**config, "pack": pack.to_json()})
+        work = PackRun(PackConfig(run=run, pack=pack))
         work.advance(60.0)
         work.publish()
     space.unlink()  # what is needed is in the results

@@ -96,9 +96,9 @@ class Progress(Callback):
         if self._searcher is None or self._first is None:
             return f"{self._note} ...   {elapsed} elapsed", "", 0.0
         count = self._searcher.state.count()
-        running = sum(len(p.trials) for name, p in self._searcher.running.items() if name in self._begun)
+        running = sum(len(p.pack.trials) for name, p in self._searcher.running.items() if name in self._begun)
         left = self.left()
-        failed = sum(len(pack.trials) for pack in self._searcher.failed.values())
+        failed = sum(len(failure.pack.trials) for failure in self._searcher.failures)
         first = (
             f"{count.done}/{count.planned} trials done, {running} running"
             + (f", {failed} failed" if failed else "")

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from dfa_tune.errors import UserError
 from dfa_tune.orchestration.packs.placement import Machines, find_slots
 from dfa_tune.orchestration.packs.placement import Resources as Resources
+from dfa_tune.orchestration.worker.pack_config import TRAINER, RunSettings
 from dfa_tune.orchestration.worker.versions import versions
 from dfa_tune.planning.state import Count, SweepState
 from dfa_tune.planning.sweep import Sweep, load_sweep
@@ -29,12 +30,19 @@ from dfa_tune.results.store import Store
 if TYPE_CHECKING:
     from rich.console import Console
 
-TRAINER = "dfa_tune.orchestration.worker.pack_run:start_training"
+    from dfa_tune.orchestration.driver.progress import Progress
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run did. `failed`: trial ids with what their worker said."""
+    """What a run did.
+
+    count: the sweep's trials by what became of them
+    trained: trials that this run, or another one at the same time, has trained
+    taken_over: trials copied from other spaces under the same results
+    set_aside: names of damaged files of results, which were moved to `damaged/`
+    failed: why each trial failed that could not be trained, by trial id
+    """
 
     count: Count
     trained: int
@@ -52,18 +60,47 @@ def run_sweep(
     methods: Sequence[str] = (),
     resources: Resources | None = None,
     console: Console | None = None,
+) -> Outcome:
+    """Train what is not done of `space` and publish it under `results`.
+
+    It may be stopped at any time and called again. If nothing is left to do, it starts neither Ray nor torch.
+
+    space: a bundled space's name, the path of a YAML file, or a Sweep
+    results: a folder or an fsspec URI
+    data: the folder of the data sets; default: DFA_TUNE_DATA, else the user's cache
+    overrides, methods: change the space as `--set` ("training.epochs=2") and `--method` do
+    resources: what each pack is given, and the cluster to train on; default: this machine
+    console: where progress is shown; default: nowhere
+
+    Raises UserError, before anything starts, if the space, its data or the results' folder are not usable.
+    """
+    return _run_sweep(
+        space,
+        results,
+        data=data,
+        overrides=overrides,
+        methods=methods,
+        resources=resources,
+        console=console,
+    )
+
+
+def _run_sweep(
+    space: str | Path | Sweep,
+    results: str | Path,
+    *,
+    data: str | Path | None = None,
+    overrides: Sequence[str] = (),
+    methods: Sequence[str] = (),
+    resources: Resources | None = None,
+    console: Console | None = None,
     trainer: str = TRAINER,
     meanwhile: Callable[[], object] | None = None,
 ) -> Outcome:
-    """Train what is not done of `space` (a name, a path or a Sweep) and publish it under `results`.
+    """As `run_sweep`, for the command line, tests and benchmarks.
 
-    `overrides` ("training.epochs=2") and `methods` change the space as `--set` and `--method` do. May be
-    stopped at any time and called again. Starts neither Ray nor torch where nothing is left. Raises
-    UserError, before anything starts, where the space, its data or the results' folder are not usable.
-
-    `trainer` ("module:function", importable by the workers) starts a pack's training; another one than ours
-    is how orchestration is measured and tested without training anything (benchmarks/orchestration.py).
-    `meanwhile` is called in a thread of its own while Ray starts, if there is anything to train.
+    trainer: see `RunSettings`; orchestration is measured and tested with one that trains nothing
+    meanwhile: called in a thread of its own while Ray starts, if there is anything to train
     """
     sweep = space
     if not isinstance(sweep, Sweep):
@@ -75,25 +112,34 @@ def run_sweep(
     set_aside = maintenance.set_aside(store)
     maintenance.drop_copies(store)
     failures.clear(store)
-    known = store.names()  # before they are read: what comes meanwhile is read again
+    known = store.names()  # before they are read: files that come meanwhile are read again
     found = load_sweep_results(sweep, store.location, data=data)
     state = SweepState(found.plan, store, found.rows, known)
     taken_over = state.take_over()
-    before = state.count()
+    before, resources = state.count(), resources or Resources()
     failed: dict[str, str] = {}
     if before.remaining:
-        failed = _train(sweep, state, data, resources or Resources(), console, trainer, meanwhile)
+        settings = RunSettings(
+            results=str(store.location),
+            name=sweep.name,
+            owner=uuid.uuid4().hex,
+            space=sweep.text,
+            data=str(data_folder(data).absolute()) if sweep.datasets else None,
+            threads=resources.cpus_per_pack,
+            save_weights=sweep.save_weights,
+            trainer=trainer,
+            versions=versions() if resources.address else None,
+        )
+        failed = _train(state, settings, resources, console, meanwhile)
     count = state.count()
     return Outcome(count, count.done - before.done, taken_over, set_aside, failed)
 
 
 def _train(
-    sweep: Sweep,
     state: SweepState,
-    data: str | Path | None,
+    settings: RunSettings,
     resources: Resources,
     console: Console | None,
-    trainer: str,
     meanwhile: Callable[[], object] | None,
 ) -> dict[str, str]:
     """One `Tuner.fit()` over all that is left; returns what failed."""
@@ -101,25 +147,22 @@ def _train(
 
     from dfa_tune.orchestration.cluster.session import Session
 
-    devices = {point.training.device for point in sweep.points}
-    use_gpus = devices != {"cpu"} and resources.gpus_per_pack != 0
+    use_gpus = _devices(state) != {"cpu"} and resources.gpus_per_pack != 0
     with Session(resources.address, use_gpus=use_gpus) as session:
         from dfa_tune.orchestration.driver.progress import Progress
 
-        with Progress(console or Console(quiet=True), sweep.name) as progress:
+        with Progress(console or Console(quiet=True), settings.name) as progress:
             if meanwhile is not None:  # not before: from here on this process waits for others
                 threading.Thread(target=meanwhile, daemon=True).start()
-            return _fit(sweep, state, data, resources, session.start(), progress, trainer)
+            return _fit(state, settings, resources, session.start(), progress)
+
+
+def _devices(state: SweepState) -> set[str]:
+    return {point.training.device for point in state.plan.sweep.points}
 
 
 def _fit(
-    sweep: Sweep,
-    state: SweepState,
-    data: str | Path | None,
-    resources: Resources,
-    machines: Machines,
-    progress: Any,
-    trainer: str,
+    state: SweepState, settings: RunSettings, resources: Resources, machines: Machines, progress: Progress
 ) -> dict[str, str]:
     from ray import tune
 
@@ -128,32 +171,21 @@ def _fit(
     from dfa_tune.orchestration.worker.trainable import PackTrainable
     from dfa_tune.results.leases import Leases
 
-    devices = {point.training.device for point in sweep.points}
-    leases = Leases(state.store, uuid.uuid4().hex)
-    constant = {
-        "results": str(state.store.location),
-        "name": sweep.name,
-        "data": str(data_folder(data).absolute()) if sweep.datasets else None,
-        "threads": resources.cpus_per_pack,
-        "owner": leases.owner,
-        "space": sweep.text,
-        "save_weights": sweep.save_weights,
-        "trainer": trainer,
-        "versions": versions() if resources.address else None,
-    }
     # Tune lets a searcher have one trial pending; ours knows how many packs should wait for a worker
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = "1000000"
+    devices, leases = _devices(state), Leases(state.store, settings.owner)
     slots = find_slots(machines, resources, devices)
-    searcher = TuneThenRepeat(state, leases, constant, size=resources.pack, slots=slots)
+    searcher = TuneThenRepeat(state, leases, settings, size=resources.pack, slots=slots)
     progress.watch(searcher)
 
-    def follow(machines: Machines) -> None:
+    def machines_changed(machines: Machines) -> None:
         with suppress(UserError):  # what packs want is not there just now: they wait
-            searcher.slots = find_slots(machines, resources, devices)
+            searcher.place_on(find_slots(machines, resources, devices))
 
-    scratch = tempfile.mkdtemp(prefix="dfa_tune-")  # Tune's own notes; ours are in the store
+    scratch = tempfile.mkdtemp(prefix="dfa_tune-")  # for Tune's own files; ours are in the store
     try:
-        with _watched(state, constant, sweep, resources, follow, progress), warnings.catch_warnings():
+        watch = _watch(state, settings, resources, machines_changed, progress)
+        with watch, warnings.catch_warnings():
             warnings.simplefilter("ignore")
             tuner = tune.Tuner(
                 PackTrainable,
@@ -161,45 +193,40 @@ def _fit(
                     search_alg=searcher,
                     scheduler=PackScheduler(searcher),
                     num_samples=-1,
-                    max_concurrent_trials=resources.max_concurrent,
                     reuse_actors=True,
                 ),
                 run_config=tune.RunConfig(
-                    name=sweep.name,
+                    name=settings.name,
                     storage_path=scratch,
                     verbose=0,
                     callbacks=[progress],
-                    failure_config=tune.FailureConfig(max_failures=0),  # the searcher knows better
+                    failure_config=tune.FailureConfig(max_failures=0),  # the searcher retries
                     checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
                 ),
             )
             tuner.fit()
     finally:
         with suppress(UserError):  # a lease that cannot be given back expires
-            for pack in searcher.running.values():
-                leases.release(pack.id)
+            for running in searcher.running.values():
+                leases.release(running.pack.id)
         shutil.rmtree(scratch, ignore_errors=True)
-    failed = {
-        pack: searcher.causes.get(pack.id) or searcher.said.get(trial, "its worker died")
-        for trial, pack in searcher.failed.items()
-    }
-    for pack, cause in failed.items():
-        failures.record(state.store, pack.id, [trial.id for trial in pack.trials], cause)
-    return {trial.id: cause for pack, cause in failed.items() for trial in pack.trials}
+    for failure in searcher.failures:
+        ids = [trial.id for trial in failure.pack.trials]
+        failures.record(state.store, failure.pack.id, ids, failure.cause)
+    return {trial.id: failure.cause for failure in searcher.failures for trial in failure.pack.trials}
 
 
-def _watched(
+def _watch(
     state: SweepState,
-    constant: dict[str, Any],
-    sweep: Sweep,
+    settings: RunSettings,
     resources: Resources,
-    follow: Callable[[Machines], None],
-    progress: Any,
+    machines_changed: Callable[[Machines], None],
+    progress: Progress,
 ) -> AbstractContextManager[Any]:
-    """On a cluster, a watch over its machines; raises UserError where one may not train."""
+    """On a cluster, a watch over its machines; raises UserError if one of them may not train."""
     if resources.address is None:
         return nullcontext()
     from dfa_tune.orchestration.cluster.nodes import Expected, Nodes
 
-    expected = Expected.here(state.store, constant["data"], sweep.datasets, constant["owner"])
-    return Nodes(expected, state.store, changed=follow, tell=progress.say)
+    expected = Expected.here(state.store, settings.data, state.plan.sweep.datasets, settings.owner)
+    return Nodes(expected, state.store, changed=machines_changed, tell=progress.say)

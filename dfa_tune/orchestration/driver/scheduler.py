@@ -1,4 +1,4 @@
-"""What Tune asks at each report and failure of a worker, on its way to the searcher."""
+"""What Ray Tune asks at each report and each failure of a worker, on its way to the searcher."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ from dfa_tune.orchestration.driver.searcher import TuneThenRepeat
 
 
 class PackScheduler(FIFOScheduler):
-    """Packs in the order in which they come; stops those that the searcher wants back.
+    """Packs in the order in which they come; stops those that the searcher recalls.
 
-    Tells the searcher what a worker that failed said last, before it hears of the failure: a ResultGrid does
-    not tell which pack a worker had that died before its first report.
+    It also tells the searcher why a worker failed, which Tune does not tell a searcher.
     """
 
     def __init__(self, searcher: TuneThenRepeat) -> None:
@@ -27,10 +26,10 @@ class PackScheduler(FIFOScheduler):
         return decision
 
     def on_trial_error(self, tune_controller: Any, trial: Any) -> None:
-        """A worker died, or its training raised an error."""
+        """A worker died or raised an error; `on_trial_complete` of the searcher follows."""
         lines = str(trial.get_error() or "").strip().splitlines()
-        self._searcher.said[trial.trial_id] = lines[-1] if lines else "its worker died"
+        self._searcher.worker_failed(trial.trial_id, lines[-1] if lines else "its worker died")
 
     def __getstate__(self) -> dict[str, Any]:
-        """Empty: Tune pickles its scheduler for a snapshot that is never read."""
+        """Empty, so that Tune pickles nothing of ours for its snapshots, which are never read."""
         return {}

@@ -1,8 +1,9 @@
-"""A pack's way from its first batch, or its checkpoint, to its published rows. Ray is not needed here."""
+"""Training a pack from its first batch, or from its checkpoint, to its published rows. Needs no Ray."""
 
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from functools import lru_cache
 from pkgutil import resolve_name
 from typing import Any
@@ -10,37 +11,51 @@ from typing import Any
 from dfa_tune.errors import UserError
 from dfa_tune.orchestration.packs.pack import Pack
 from dfa_tune.orchestration.worker.checkpoints import Checkpoint, Checkpoints
+from dfa_tune.orchestration.worker.pack_config import PackConfig
 from dfa_tune.results.provenance import metadata
 from dfa_tune.results.store import Store
 
-# Between two checkpoints: often enough that little is repeated, seldom enough to cost next to nothing
-SHORTEST, LONGEST = 5.0, 30.0  # seconds
-SHARE = 0.02  # of the time may go into writing them, unless that makes it more than LONGEST
+
+@dataclass(frozen=True, kw_only=True)
+class CheckpointTiming:
+    """When checkpoints are written: often enough that little is repeated, seldom enough to cost little.
+
+    shortest, longest: seconds between two checkpoints
+    share: of the time that may go into writing them, unless that makes the interval more than `longest`
+    """
+
+    shortest: float = 5.0
+    longest: float = 30.0
+    share: float = 0.02
+
+    def interval(self, write_seconds: float) -> float:
+        """Seconds until the next checkpoint, after one that took `write_seconds` to write."""
+        return min(self.longest, max(self.shortest, write_seconds / self.share))
 
 
 class UnwritableError(Exception):
-    """Rows or a checkpoint cannot be written: no pack of this run will fare better."""
+    """Rows or a checkpoint cannot be written: no other pack of this run could publish either."""
 
 
 class PackRun:
-    """A pack that is being trained. `config` is that of `PackTrainable`.
+    """A pack in training. It resumes from the pack's checkpoint if there is one."""
 
-    Goes on from the pack's checkpoint where there is one.
-    """
-
-    def __init__(self, config: dict[str, Any]) -> None:
-        self._config = config
-        self.pack = Pack.from_json(config["pack"])
-        self._store = Store(config["results"], config["name"])
+    def __init__(self, config: PackConfig, timing: CheckpointTiming | None = None) -> None:
+        self._config, self._timing = config, timing or CheckpointTiming()
+        self.pack = config.pack
+        self._store = Store(config.run.results, config.run.name)
         self._checkpoints = Checkpoints(self._store)
         self._started = time.time()
         self._rows: list[dict[str, Any]] = []
         self.training = self._start()
         self._resume()
-        self.saved = self.training.epoch / self.training.training.epochs  # the checkpoint's share of epochs
-        self._saved_at, self._interval = time.monotonic(), SHORTEST
-        self._first, self._spent = max(1, self.training.epoch), 0.0  # the epoch begun with, seconds since
-        self.seconds = 0.0  # that the whole pack takes at the pace of the epochs that ended here; 0: none has
+        self.saved = self.progress  # as it is in the checkpoint
+        self._saved_at, self._interval = time.monotonic(), self._timing.shortest
+        self._first, self._spent = (
+            max(1, self.training.epoch),
+            0.0,
+        )  # the first epoch here, seconds since then
+        self.seconds = 0.0  # for the whole pack, estimated from the epochs that ended here; 0: none has
 
     @property
     def finished(self) -> bool:
@@ -49,11 +64,11 @@ class PackRun:
 
     @property
     def progress(self) -> float:
-        """The share of epochs begun."""
+        """The share of the epochs that have begun, from 0 to 1."""
         return float(self.training.epoch / self.training.training.epochs)
 
     def advance(self, seconds: float) -> None:
-        """Train for about so long; write a checkpoint where one is due, or raise UnwritableError."""
+        """Train for about `seconds`, and write a checkpoint if one is due; may raise UnwritableError."""
         begin, epoch = time.monotonic(), self.training.epoch
         self._rows += self.training.advance(seconds)
         self._spent += time.monotonic() - begin
@@ -64,7 +79,7 @@ class PackRun:
             self._save()
 
     def publish(self) -> None:
-        """Put the finished pack's rows, and weights where they are wanted, into the store."""
+        """Write the finished pack's rows, and its weights if the space asks for them, into the store."""
         device = str(self.training.device.type)
         columns = [{**trial.columns(), "device": device} for trial in self.pack.trials]
         diverged = self.training.diverged
@@ -78,10 +93,10 @@ class PackRun:
             for member in (row["member"],)
         ]
         provenance = metadata(
-            self._config["space"], self._started, time.time(), device_name(device), cuda=cuda_version(device)
+            self._config.run.space, self._started, time.time(), device_name(device), cuda=cuda_version(device)
         )
         try:
-            if self._config["save_weights"]:
+            if self._config.run.save_weights:
                 self._save_weights()
             self._store.publish(self.pack.id, rows, provenance)
             self._checkpoints.remove(self.pack.id)
@@ -89,8 +104,8 @@ class PackRun:
             raise UnwritableError(str(error)) from error
 
     def _start(self) -> Any:
-        start = resolve_name(self._config["trainer"])
-        return start(self.pack, self._config["data"], self._config["threads"])
+        run = self._config.run
+        return resolve_name(run.trainer)(self.pack, run.data, run.threads)
 
     def _resume(self) -> None:
         found = self._checkpoints.load(self.pack, self._environment())
@@ -112,7 +127,7 @@ class PackRun:
         except UserError as error:
             raise UnwritableError(str(error)) from error
         self._saved_at, self.saved = time.monotonic(), self.progress
-        self._interval = min(LONGEST, max(SHORTEST, (self._saved_at - begin) / SHARE))
+        self._interval = self._timing.interval(self._saved_at - begin)
 
     def _environment(self) -> dict[str, str]:
         import torch
@@ -127,7 +142,7 @@ class PackRun:
 
 
 def out_of_memory(error: BaseException) -> bool:
-    """Whether the pack was too large for its worker's memory or GPU."""
+    """Whether the error says that the memory of the worker, or of its GPU, was too small."""
     import torch
 
     # torch has no type of its own for the CPU's allocator
@@ -135,7 +150,7 @@ def out_of_memory(error: BaseException) -> bool:
 
 
 def start_training(pack: Pack, data: str | None, threads: int) -> Any:
-    """The pack's training, at its first epoch, on the GPU where this worker was given one."""
+    """The pack's training before its first epoch, on a GPU if this worker was given one."""
     import torch
 
     from dfa_tune.learning.training import Member, PackTraining
@@ -162,7 +177,7 @@ def _problem(settings: Any, data: str | None, split: str) -> Any:
 
 
 def device_name(device: str) -> str:
-    """The GPU's name; "cpu" on a CPU, whose name the provenance finds itself."""
+    """The GPU's name, or "cpu": the provenance itself adds the name of the processor."""
     import torch
 
     return torch.cuda.get_device_name() if device == "cuda" else device

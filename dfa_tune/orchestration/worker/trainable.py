@@ -1,49 +1,41 @@
-"""The worker's side: one pack, trained step by step, its rows published when it is done."""
+"""The worker's side of Ray Tune: trains one pack, step by step, and publishes its rows when it is done."""
 
 from __future__ import annotations
 
 import gc
 import platform
 import sys
-import threading
-from contextlib import suppress
 from typing import Any
 
 from ray import tune
 
-from dfa_tune.errors import UserError
-from dfa_tune.orchestration.packs.pack import Pack
+from dfa_tune.orchestration.worker.heartbeat import Heartbeat
+from dfa_tune.orchestration.worker.pack_config import PackConfig
 from dfa_tune.orchestration.worker.pack_run import PackRun, UnwritableError, out_of_memory
 from dfa_tune.orchestration.worker.versions import differences, versions
-from dfa_tune.results.leases import EXPIRES, Leases
+from dfa_tune.results.leases import Leases
 from dfa_tune.results.store import Store
 
-# How a pack ended, where it did not end by being published (`outcome` of the last result)
+# How a pack ended if not by being published: `outcome` in its last result
 TOO_LARGE = "too large"  # for the worker's memory
 TAKEN = "taken"  # by another run
-UNWRITABLE = "unwritable"  # results cannot be written: a full disk, say
+UNWRITABLE = "unwritable"  # results cannot be written, for example because the disk is full
 
-REFUSED = "may not train"  # what a worker says on a machine with other versions, before it ends
+REFUSED = "may not train"  # in the error of a worker on a machine with other versions
 
 
 class PackTrainable(tune.Trainable):
-    """A Ray Tune trial that is a pack. Its config:
-
-    `pack` (Pack.to_json()), `request` and `avoid` (of its `Slots`), `step_seconds` (of training between two
-    reports), `results` and `name` (the Store's), `data` (folder or None), `threads`, `owner` (of leases),
-    `space` (its text, for the files' metadata), `save_weights`, `trainer` ("module:function" with the
-    arguments and the value of `start_training`), `versions` (that a worker must have; None: it is on the
-    driver's machine).
-    """
+    """A Ray Tune trial that trains a pack; its config is `PackConfig.to_json()`."""
 
     @classmethod
     def default_resource_request(cls, config: dict[str, Any]) -> tune.PlacementGroupFactory:
-        """What the pack reserves; Tune gives a worker the packs that reserve the same."""
+        """What the pack reserves; Tune reuses a worker only for packs that reserve the same."""
         elsewhere = {"ray.io/node-id": f"!in({','.join(config['avoid'])})"} if config["avoid"] else {}
         return tune.PlacementGroupFactory([config["request"]], bundle_label_selector=[elsewhere])
 
     def setup(self, config: dict[str, Any]) -> None:
-        self._heartbeat: _Heartbeat | None = None
+        """Check that this machine may train, and take the first pack."""
+        self._heartbeat: Heartbeat | None = None
         if config["versions"] and (why := differences(config["versions"], versions())):
             raise RuntimeError(f"{platform.node()} {REFUSED}: {'; '.join(why)}")
         self._begin(config)
@@ -54,14 +46,14 @@ class PackTrainable(tune.Trainable):
         return True
 
     def _begin(self, config: dict[str, Any]) -> None:
-        self._stop_heartbeat()
-        self._config, self._pack = config, Pack.from_json(config["pack"])
-        self._work: PackRun | None = None  # built in the first step, which can tell how that failed
-        leases = Leases(Store(config["results"], config["name"]), config["owner"])
-        self._heartbeat = _Heartbeat(leases, self._pack)
+        self._stop_heartbeat(release=False)
+        self._config = PackConfig.from_json(config)
+        self._work: PackRun | None = None  # built in the first step, which can report an error
+        run = self._config.run
+        self._heartbeat = Heartbeat(Leases(Store(run.results, run.name), run.owner), self._config.pack)
 
     def step(self) -> dict[str, Any]:
-        """Some seconds of training; the last step publishes. Few scalars go to the driver."""
+        """Some seconds of training; the last step publishes. Only a few numbers go to the driver."""
         assert self._heartbeat is not None
         if self._heartbeat.lost:
             return self._ended(TAKEN)
@@ -79,7 +71,7 @@ class PackTrainable(tune.Trainable):
         if self._work is None:
             self._work = PackRun(self._config)
         work = self._work
-        work.advance(self._config["step_seconds"])
+        work.advance(self._config.step_seconds)
         if work.finished:
             work.publish()
             self._stop_heartbeat(release=True)
@@ -94,51 +86,19 @@ class PackTrainable(tune.Trainable):
         return self._result(True, 0.0, 0.0) | {"outcome": outcome, "cause": cause}
 
     def _result(self, done: bool, progress: float, saved: float) -> dict[str, Any]:
-        trials = len(self._pack.trials)
         return {
             "done": done,
             "progress": progress,
             "saved": saved,
-            "pack_trials": trials,
+            "pack_trials": len(self._config.pack.trials),
             "pack_seconds": 0.0,
         }
 
     def cleanup(self) -> None:
-        self._stop_heartbeat()
+        """Leave the lease to the driver, which gives it back or hands the pack out again."""
+        self._stop_heartbeat(release=False)
 
-    def _stop_heartbeat(self, release: bool = False) -> None:
+    def _stop_heartbeat(self, *, release: bool) -> None:
         if self._heartbeat is not None:
-            self._heartbeat.stop(release)
+            self._heartbeat.stop(release=release)
             self._heartbeat = None
-
-
-class _Heartbeat:
-    """Keeps a pack's lease while it is being trained, however long an epoch takes.
-
-    `lost`: another run has taken the pack, as a clock that was changed can bring about.
-    """
-
-    def __init__(self, leases: Leases, pack: Pack) -> None:
-        self._leases, self._pack_id = leases, pack.id
-        self._trial_ids = [trial.id for trial in pack.trials]
-        self.lost = False
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._beat, daemon=True)
-        self._thread.start()
-
-    def _beat(self) -> None:
-        while not self._stopped.wait(EXPIRES / 4):
-            # What cannot be written now may be at the next beat; else the training says so when it writes
-            with suppress(UserError):
-                # A lease that is not ours any more is gone, as when someone tidied up, or another run's
-                self.lost = not (
-                    self._leases.refresh(self._pack_id)
-                    or self._leases.acquire(self._pack_id, self._trial_ids)
-                )
-
-    def stop(self, release: bool) -> None:
-        self._stopped.set()
-        self._thread.join()
-        if release:
-            with suppress(UserError):  # then it expires
-                self._leases.release(self._pack_id)

@@ -3,21 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import pytest
 
-from dfa_tune.orchestration.driver.searcher import TuneThenRepeat
 from dfa_tune.orchestration.packs.gpu_pack_size import FIRST, MOST, GpuPackSize
-from dfa_tune.orchestration.packs.pack import Pack
 from dfa_tune.orchestration.packs.placement import Slots
-from dfa_tune.planning.plan import Plan
-from dfa_tune.planning.state import SweepState
-from dfa_tune.planning.sweep import load_sweep
-from dfa_tune.results.leases import Leases
-from dfa_tune.results.store import Store
 
 SPACE = """
 name: tiny
@@ -83,63 +74,37 @@ def test_kinds_do_not_tell_of_one_another() -> None:
     assert (known.wanted("a"), known.wanted("b"), known.wanted("c")) == (128, 32, 64)
 
 
-@pytest.fixture
-def state(tmp_path: Path) -> SweepState:
-    (tmp_path / "tiny.yaml").write_text(SPACE)
-    sweep = load_sweep(tmp_path / "tiny.yaml")
-    return SweepState(Plan(sweep, "0" * 16), Store(tmp_path / "results", "tiny"), pd.DataFrame())
+ONE_GPU = [Slots(request={"CPU": 1.0, "GPU": 1.0}, count=1, memory=1e12)]
 
 
-def searcher(state: SweepState, size: Any = "auto") -> TuneThenRepeat:
-    slots = [Slots(request={"CPU": 1.0, "GPU": 1.0}, count=1, memory=1e12)]
-    return TuneThenRepeat(state, Leases(state.store), {}, size=size, slots=slots)
+def next_size(sweep: Any, name: str) -> int:
+    return len(sweep.pack(name).trials)
 
 
-def next_size(search: TuneThenRepeat, name: str) -> int:
-    config = search.suggest(trial_id=name)
-    assert isinstance(config, dict)
-    return len(Pack.from_json(config["pack"]).trials)
-
-
-def end(search: TuneThenRepeat, state: SweepState, name: str, seconds: float) -> None:
-    """The pack of that name is published after `seconds`."""
-    pack = search.running[name]
-    columns = {"device": "cuda", "epoch": 1, "test_accuracy": 0.5, "diverged": False, "seconds": 0.0}
-    state.store.publish(pack.id, [{**trial.columns(), **columns} for trial in pack.trials], {})
-    search.on_trial_complete(name, {"saved": 0.0, "progress": 1.0, "pack_seconds": seconds})
-
-
-def test_packs_that_wait_are_cut_anew_when_larger_ones_pay(state: SweepState) -> None:
-    search = searcher(state)
-    first, second = next_size(search, "a"), next_size(search, "b")
+def test_packs_are_cut_larger_as_soon_as_larger_ones_pay(make_sweep: Callable[..., Any]) -> None:
+    sweep = make_sweep(SPACE, size="auto", slots=ONE_GPU)
+    first, second = next_size(sweep, "a"), next_size(sweep, "b")
     assert FIRST - 1 <= first <= second <= FIRST  # 700 in 11 even parts; one trains and one waits
-    end(search, state, "a", 10.0)
-    third = next_size(search, "c")
+    sweep.end("a", {}, seconds=10.0)
+    third = next_size(sweep, "c")
     assert 1.5 * second < third <= 2 * FIRST  # those left in even parts of no more than twice as many
-    end(search, state, "b", 10.0)
-    assert next_size(search, "d") == third
-    end(search, state, "c", 10.0 * third / first)  # no more trials an hour than before
-    assert next_size(search, "e") <= FIRST
+    sweep.end("b", {}, seconds=10.0)
+    assert next_size(sweep, "d") - third in (0, 1)  # even parts differ by one
+    sweep.end("c", {}, seconds=10.0 * third / first)  # no more trials an hour than before
+    assert next_size(sweep, "e") <= FIRST
 
 
-def test_after_a_pack_too_large_those_that_wait_are_as_small_as_its_halves(state: SweepState) -> None:
-    search = searcher(state)
-    first = next_size(search, "a")
-    too_large = {
-        "saved": 0.0,
-        "progress": 0.0,
-        "pack_seconds": 0.0,
-        "outcome": "too large",
-        "cause": "memory",
-    }
-    search.on_trial_complete("a", too_large)
-    assert [next_size(search, name) for name in "bc"] == [first // 2, first - first // 2]  # its own halves
-    end(search, state, "b", 1.0)
-    assert next_size(search, "d") <= first // 2
+def test_after_a_pack_too_large_the_next_are_as_small_as_its_halves(make_sweep: Callable[..., Any]) -> None:
+    sweep = make_sweep(SPACE, size="auto", slots=ONE_GPU)
+    first = next_size(sweep, "a")
+    sweep.end_otherwise("a", "too large", "memory")
+    assert [next_size(sweep, name) for name in "bc"] == [first // 2, first - first // 2]  # its own halves
+    sweep.end("b", {}, seconds=1.0)
+    assert next_size(sweep, "d") <= first // 2
 
 
-def test_a_size_that_was_asked_for_stays(state: SweepState) -> None:
-    search = searcher(state, size=50)
-    assert next_size(search, "a") == 50
-    end(search, state, "a", 10.0)
-    assert next_size(search, "b") == 50
+def test_a_size_that_was_asked_for_stays(make_sweep: Callable[..., Any]) -> None:
+    sweep = make_sweep(SPACE, size=50, slots=ONE_GPU)
+    assert next_size(sweep, "a") == 50
+    sweep.end("a", {}, seconds=10.0)
+    assert next_size(sweep, "b") == 50

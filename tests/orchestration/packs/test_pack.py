@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,15 @@ from dfa_tune.orchestration.packs.memory import (
     pack_bytes,
     seed_bytes,
 )
-from dfa_tune.orchestration.packs.pack import CACHED_BYTES, CPU_PACK, MEMORY_SHARE, Pack, make_packs, together
+from dfa_tune.orchestration.packs.pack import Pack, pack_kind
+from dfa_tune.orchestration.packs.pack_size import (
+    CACHED_BYTES,
+    CPU_PACK,
+    MEMORY_SHARE,
+    PackSize,
+    SizeLimits,
+    make_packs,
+)
 from dfa_tune.planning.plan import Plan
 from dfa_tune.planning.sweep import load_sweep
 from dfa_tune.planning.trial import Trial
@@ -26,13 +35,17 @@ def trials() -> list[Trial]:
     return Plan(load_sweep("quickstart"), "0" * 16).due({})
 
 
+def packs(trials: list[Trial], size: PackSize, slots: int, **given: Any) -> list[Pack]:
+    return make_packs(trials, SizeLimits(size=size, slots=slots, **given))
+
+
 def test_packs_hold_every_trial_once(trials: list[Trial]) -> None:
-    packs = make_packs(trials, "auto", slots=2)
-    assert sorted(t.id for p in packs for t in p.trials) == sorted(t.id for t in trials)
+    found = packs(trials, "auto", slots=2)
+    assert sorted(t.id for p in found for t in p.trials) == sorted(t.id for t in trials)
 
 
 def test_a_pack_differs_in_learning_rate_seed_and_feedback_alone(trials: list[Trial]) -> None:
-    for pack in make_packs(trials, 100, slots=2):
+    for pack in packs(trials, 100, slots=2):
         assert (
             len({(t.method.rule, t.method.optimizer, t.problem, t.network, t.training) for t in pack.trials})
             == 1
@@ -42,23 +55,23 @@ def test_a_pack_differs_in_learning_rate_seed_and_feedback_alone(trials: list[Tr
 @pytest.mark.parametrize(("size", "lengths"), [(4, [2, 3]), (5, [5]), (1, [1] * 5), (2, [1, 2, 2])])
 def test_a_group_is_cut_evenly(trials: list[Trial], size: int, lengths: list[int]) -> None:
     group = [t for t in trials if t.method.name == "bp-sgd"]
-    assert [len(p.trials) for p in make_packs(group, size, slots=1)] == lengths
+    assert [len(p.trials) for p in packs(group, size, slots=1)] == lengths
 
 
 def test_auto_leaves_several_packs_for_every_slot(trials: list[Trial]) -> None:
-    assert len(make_packs(trials, "auto", slots=2)) >= 6
-    assert len(make_packs(trials, "auto", slots=100)) == len(trials)
+    assert len(packs(trials, "auto", slots=2)) >= 6
+    assert len(packs(trials, "auto", slots=100)) == len(trials)
 
 
 def test_a_pack_survives_json(trials: list[Trial]) -> None:
-    pack = make_packs(trials, 3, slots=1)[0]
+    pack = packs(trials, 3, slots=1)[0]
     again = Pack.from_json(pack.to_json())
     assert again == pack
     assert again.id == pack.id
 
 
 def test_a_packs_id_is_of_its_trials(trials: list[Trial]) -> None:
-    first, second = make_packs(trials, 3, slots=1)[:2]
+    first, second = packs(trials, 3, slots=1)[:2]
     assert first.id != second.id
     assert first.id == Pack(first.trials).id
 
@@ -66,8 +79,8 @@ def test_a_packs_id_is_of_its_trials(trials: list[Trial]) -> None:
 def test_short_trials_travel_in_larger_packs(trials: list[Trial]) -> None:
     rates = [replace(trials[0], learning_rate=0.001 * n) for n in range(1, 1001)]
     short = [replace(t, training=t.training.model_copy(update={"epochs": 1})) for t in rates]
-    assert max(len(p.trials) for p in make_packs(rates, "auto", slots=2)) == CPU_PACK
-    assert len(make_packs(short, "auto", slots=2)) < len(make_packs(rates, "auto", slots=2)) / 2
+    assert max(len(p.trials) for p in packs(rates, "auto", slots=2)) == CPU_PACK
+    assert len(packs(short, "auto", slots=2)) < len(packs(rates, "auto", slots=2)) / 2
 
 
 def test_a_steps_hidden_units_stay_in_a_cores_cache(trials: list[Trial]) -> None:
@@ -80,7 +93,7 @@ def test_a_steps_hidden_units_stay_in_a_cores_cache(trials: list[Trial]) -> None
         )
         for t in rates
     ]
-    assert {len(p.trials) for p in make_packs(wide, "auto", slots=2)} == {CACHED_BYTES // (4 * 1000 * 512)}
+    assert {len(p.trials) for p in packs(wide, "auto", slots=2)} == {CACHED_BYTES // (4 * 1000 * 512)}
 
 
 def test_packs_on_a_gpu_are_as_large_as_packs_before_them_showed_to_pay(trials: list[Trial]) -> None:
@@ -88,27 +101,27 @@ def test_packs_on_a_gpu_are_as_large_as_packs_before_them_showed_to_pay(trials: 
     known, room = GpuPackSize(), 1e12
 
     def largest() -> int:
-        return max(len(p.trials) for p in make_packs(group, "auto", 1, True, room, known))
+        return max(len(p.trials) for p in packs(group, "auto", 1, gpu=True, memory=room, measured=known))
 
     assert largest() == FIRST - 1  # 1000 in 16 even parts
-    known.ended(together(group[0]), FIRST, 1.0)
+    known.ended(pack_kind(group[0]), FIRST, 1.0)
     assert 100 < largest() <= 2 * FIRST
-    known.too_large(together(group[0]), 100)
+    known.too_large(pack_kind(group[0]), 100)
     assert largest() == 50
 
 
 def test_one_gpu_alone_gets_all_trials_at_once_and_several_share(trials: list[Trial]) -> None:
     group = [t for t in trials if t.method.name == "bp-sgd"]
-    assert [len(p.trials) for p in make_packs(group, "auto", 1, gpu=True, memory=1e12)] == [5]
-    assert len(make_packs(group, "auto", 2, gpu=True, memory=1e12)) == 5
-    assert len(make_packs(group, "auto", 1, memory=1e12)) == 5
+    assert [len(p.trials) for p in packs(group, "auto", 1, gpu=True, memory=1e12)] == [5]
+    assert len(packs(group, "auto", 2, gpu=True, memory=1e12)) == 5
+    assert len(packs(group, "auto", 1, memory=1e12)) == 5
 
 
 def test_auto_cuts_packs_that_fit_into_memory(trials: list[Trial]) -> None:
     group = [replace(trials[0], learning_rate=0.001 * n) for n in range(1, 101)]
     memory = 2 * (WORKER_BYTES + 3.5 * member_bytes(group[0])) / MEMORY_SHARE
-    assert max(len(p.trials) for p in make_packs(group, "auto", slots=2, memory=memory)) == 3
-    assert max(len(p.trials) for p in make_packs(group, "auto", slots=2, memory=0.0)) == 1
+    assert max(len(p.trials) for p in packs(group, "auto", slots=2, memory=memory)) == 3
+    assert max(len(p.trials) for p in packs(group, "auto", slots=2, memory=0.0)) == 1
 
 
 def test_a_frozen_first_layer_takes_memory_for_every_seed(trials: list[Trial]) -> None:

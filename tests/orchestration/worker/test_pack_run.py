@@ -7,17 +7,15 @@ import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pytest
 import torch
 
-from dfa_tune.orchestration.driver.runner import TRAINER
 from dfa_tune.orchestration.packs.pack import Pack
-from dfa_tune.orchestration.worker import pack_run
 from dfa_tune.orchestration.worker.checkpoints import Checkpoint, DamagedCheckpointWarning
-from dfa_tune.orchestration.worker.pack_run import PackRun, UnwritableError
+from dfa_tune.orchestration.worker.pack_config import PackConfig, RunSettings
+from dfa_tune.orchestration.worker.pack_run import CheckpointTiming, PackRun, UnwritableError
 from dfa_tune.planning.plan import Plan
 from dfa_tune.planning.sweep import load_sweep
 from dfa_tune.problems.datasets import content_digest
@@ -35,13 +33,7 @@ learning_rates: {adam: [0.001, 0.003, 0.01]}
 BATCHES = 64  # an epoch
 
 Make = Callable[..., PackRun]
-
-
-@pytest.fixture(autouse=True)
-def always_due(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A checkpoint after every `advance`."""
-    monkeypatch.setattr(pack_run, "SHORTEST", 0.0)
-    monkeypatch.setattr(pack_run, "LONGEST", 0.0)
+ALWAYS = CheckpointTiming(shortest=0.0, longest=0.0)  # a checkpoint after every `advance`
 
 
 @pytest.fixture
@@ -51,19 +43,9 @@ def make(tmp_path: Path) -> Make:
     space.write_text(SPACE)
     trials = Plan(load_sweep(space), content_digest("digits")).due({})
 
-    def _make(results: Path, count: int = 3, **changes: Any) -> PackRun:
-        config = {
-            "pack": Pack(tuple(trials[:count])).to_json(),
-            "results": str(results),
-            "name": "tiny",
-            "data": None,
-            "threads": 1,
-            "owner": "me",
-            "space": SPACE,
-            "save_weights": True,
-            "trainer": TRAINER,
-        }
-        return PackRun(config | changes)
+    def _make(results: Path, count: int = 3, timing: CheckpointTiming = ALWAYS) -> PackRun:
+        run = RunSettings(results=str(results), name="tiny", owner="me", space=SPACE, save_weights=True)
+        return PackRun(PackConfig(run=run, pack=Pack(tuple(trials[:count]))), timing)
 
     return _make
 
@@ -72,7 +54,7 @@ def finish(pack: PackRun) -> pd.DataFrame:
     while not pack.finished:
         pack.advance(10.0)
     pack.publish()
-    store = Store(pack._config["results"], "tiny")
+    store = Store(pack._config.run.results, "tiny")
     assert store.folder("checkpoints").files() == []
     return store.read().drop(columns="seconds")
 
@@ -200,23 +182,17 @@ def test_results_that_cannot_be_written_stop_the_pack(make: Make, tmp_path: Path
         pack.advance(0.01)
 
 
-def test_checkpoints_cost_little_time_and_come_at_least_twice_a_minute(
-    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(pack_run, "SHORTEST", 5.0)
-    monkeypatch.setattr(pack_run, "LONGEST", 30.0)
-    pack = make(tmp_path)
-    real = pack._checkpoints.save
-
-    def slow(*arguments: Any) -> None:
-        time.sleep(0.2)
-        real(*arguments)
-
-    monkeypatch.setattr(pack._checkpoints, "save", slow)
+def test_the_first_checkpoint_is_not_written_at_once(make: Make, tmp_path: Path) -> None:
+    pack = make(tmp_path, timing=CheckpointTiming(shortest=60.0))
     pack.advance(0.01)
-    assert not (tmp_path / "tiny").exists()  # five seconds have not passed
-    pack._save()
-    assert 10.0 <= pack._interval <= 30.0  # 0.2 s are 2% of 10 s
-    monkeypatch.setattr(pack_run, "SHARE", 1e-6)
-    pack._save()
-    assert pack._interval == 30.0
+    assert not (tmp_path / "tiny").exists()
+
+
+@pytest.mark.parametrize(
+    ("write_seconds", "interval"),
+    [(0.001, 5.0), (0.2, 10.0), (0.5, 25.0), (3.0, 30.0)],  # 0.2 s are 2% of 10 s
+)
+def test_checkpoints_take_two_percent_of_the_time_and_come_twice_a_minute(
+    write_seconds: float, interval: float
+) -> None:
+    assert CheckpointTiming().interval(write_seconds) == pytest.approx(interval)
