@@ -65,6 +65,12 @@ class Tuning:
         rate, score = best
         return Choice(rate, score, rate in (tried[0].learning_rate, tried[-1].learning_rate))
 
+    def best_so_far(self, scores: Scores) -> Choice | None:
+        """The best of the rates whose scores are known; None before the first score that is a number."""
+        known = [trial for trial in self.due(scores) if not math.isnan(scores.get(trial.id, math.nan))]
+        best = self._best(known, scores) if known else None
+        return None if best is None else Choice(*best, at_edge=False)
+
     def due(self, scores: Scores) -> list[Trial]:
         """The trials of the first round, and of the second once it is known."""
         return self.trials + (self.refine_trials(scores) or [])
@@ -107,6 +113,10 @@ class Cell:
         if self._tuning is None:
             return Choice(self.repeats[0].learning_rate, None, False)
         return self._tuning.choice(scores)
+
+    def best_so_far(self, scores: Scores) -> Choice | None:
+        """The best rate of those known; None before any is, or if this cell tunes nothing itself."""
+        return self._tuning.best_so_far(scores) if self._tuning is not None and self._owner else None
 
     def repeat_trials(self, scores: Scores) -> list[Trial] | None:
         """The repetitions in order; None until their learning rate is chosen."""

@@ -1,12 +1,12 @@
-"""What is done and what is next: the plan with what the store knows. Neither Ray nor torch."""
+"""Which trials of a sweep are done and which are next: its plan, and the scores of what is in the store."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Set
+from collections.abc import Set
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dfa_tune.planning.plan import Choice, Plan
+from dfa_tune.planning.plan import Cell, Choice, Plan
 from dfa_tune.planning.scores import trial_scores
 from dfa_tune.planning.trial import Trial
 from dfa_tune.results.store import Store
@@ -31,8 +31,10 @@ class Count:
 class SweepState:
     """Which trials of `plan` are done, and which can be trained now.
 
-    It holds one number a finished trial, its score; the rows stay in the store. `rows` are what the
-    files `known` hold, or more: those files are not read again.
+    It holds one number per finished trial, its score; the rows stay in the store.
+
+    rows: of finished trials, among them all that the files `known` hold
+    known: names of result files that need not be read again
     """
 
     def __init__(self, plan: Plan, store: Store, rows: pd.DataFrame, known: Set[str] = frozenset()) -> None:
@@ -44,7 +46,7 @@ class SweepState:
         self.absorb(rows)
 
     def refresh(self) -> None:
-        """Take in what the store has got since: this run's files, and other runs'."""
+        """Take in the files that have come into the store since, whichever run wrote them."""
         if self.store.names() <= self._known:
             return
         rows, names = self.store.read_but(self._known)
@@ -66,7 +68,7 @@ class SweepState:
         self._extend()
 
     def _extend(self) -> None:
-        """Add to what is due what the scores have settled; a cell whose repetitions are known is closed."""
+        """Add the trials that the scores have made due; a cell whose repetitions are known is closed."""
         still_open = []
         for cell in self._open:
             for trial in cell.due(self.scores):
@@ -76,26 +78,26 @@ class SweepState:
         self._open = still_open
 
     def ready(self) -> list[Trial]:
-        """Trials that could be trained now: due and not done."""
+        """Trials that can be trained now: due and not done."""
         return [trial for trial in self._due.values() if trial.id not in self.scores]
 
     def count(self) -> Count:
-        """How far the sweep is."""
+        """How many trials are planned and done."""
         return Count(self.plan.planned, sum(trial in self.scores for trial in self._due))
 
     def take_over(self) -> int:
-        """Copy what other spaces under the same results have trained already; returns how many trials.
+        """Copy the trials that other spaces under the same results have already; returns how many.
 
-        Rows come without weights: a space that saves those trains its repetitions itself.
+        Copied rows come without weights, so a space that saves weights trains its repetitions itself.
         """
         taken = 0
         while found := self.store.take_over({trial.id: trial.stage for trial in self._takeable()}):
             taken += len(found)
-            self.absorb(self.store.read(found))  # may settle a learning rate, and make repetitions due
+            self.absorb(self.store.read(found))  # may decide a learning rate, and make repetitions due
         return taken
 
     def foresee(self) -> int:
-        """Count as done what `take_over` would copy, and copy nothing; returns how many trials."""
+        """Count as done what `take_over` would copy, without copying it; returns how many trials."""
         taken = 0
         while not (rows := self.store.elsewhere([trial.id for trial in self._takeable()])).empty:
             taken += rows["trial_id"].nunique()
@@ -106,13 +108,7 @@ class SweepState:
         saves = self.plan.sweep.save_weights
         return [trial for trial in self.ready() if not (saves and trial.stage == "repeat")]
 
-    def best(self) -> Iterator[tuple[str, Choice]]:
-        """Each method's best learning rate so far, tuned or being tuned, by the sweep's order."""
-        best: dict[str, Choice] = {}
-        for cell in self.plan.cells:
-            for trial in cell.tune_trials:
-                value = self.scores.get(trial.id, float("nan"))
-                known = best.get(cell.method.name)
-                if value == value and (known is None or known.score is None or value > known.score):
-                    best[cell.method.name] = Choice(trial.learning_rate, value, False)
-        return iter(best.items())
+    def best(self) -> list[tuple[Cell, Choice]]:
+        """The best learning rate so far of each cell that tunes and has a score, in the plan's order."""
+        best = [(cell, cell.best_so_far(self.scores)) for cell in self.plan.cells]
+        return [(cell, choice) for cell, choice in best if choice is not None]
