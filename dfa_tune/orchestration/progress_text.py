@@ -1,4 +1,4 @@
-"""Durations as text; apart from `progress` so that `plan` needs no Ray."""
+"""Durations as text. A module of its own, so that `plan` needs no Ray."""
 
 
 def clock(seconds: float) -> str:

@@ -107,13 +107,13 @@ def report(seconds: float, progress: float, saved: float = 0.0) -> dict[str, Any
 
 
 def publish(store: Store, pack: Pack, accuracy: Mapping[float, float] = ACCURACY) -> None:
-    """Rows as a worker writes them; a trial diverged whose learning rate is not in `accuracy`."""
+    """Rows as a worker writes them; `accuracy` by learning rate is also the loss; other rates diverged."""
     rows = [
         {
             **trial.columns(),
             "device": "cpu",
             "epoch": epoch,
-            "test_accuracy": accuracy.get(trial.learning_rate),
+            **dict.fromkeys(("test_accuracy", "test_loss"), accuracy.get(trial.learning_rate)),
             "diverged": trial.learning_rate not in accuracy,
             "seconds": 0.0,
         }

@@ -1,1 +1,1 @@
-"""The driver's side: one `Tuner.fit()` over everything that is not done yet."""
+"""The driver: one `Tuner.fit()` over everything that is not done yet."""

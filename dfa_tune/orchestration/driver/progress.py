@@ -2,45 +2,61 @@
 
 from __future__ import annotations
 
+import os
 import time
-from typing import Any
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from typing import IO, Any
 
 from ray.tune import Callback
-from rich.console import Console
-from rich.live import Live
-from rich.table import Table
+from rich.console import Console, RenderableType
+from rich.progress import BarColumn, TextColumn
+from rich.progress import Progress as RichProgress
+from rich.table import Column
 from rich.text import Text
 
 from dfa_tune.orchestration.driver.searcher import TuneThenRepeat
-from dfa_tune.orchestration.progress_text import clock
+from dfa_tune.orchestration.progress_text import clock as clock_text
 
 LINE_SECONDS = 15.0  # between two lines where the output is not a terminal
+UPDATE_SECONDS = 0.5  # between two looks at the sweep in a terminal
 BEST_SHOWN = 4
 
 
 class Progress(Callback):
-    """Shows trials done and running, the best so far and the time left; a Tune callback and a context."""
+    """Shows trials done and running, the best learning rates so far and the time left.
 
-    def __init__(self, console: Console, name: str) -> None:
-        self._console, self._name = console, name
+    A Tune callback and a context. Output that cannot be written ends the display and never the sweep.
+
+    console: where to show it; nothing is shown if it is quiet
+    name: of the sweep
+    clock: seconds that never go back
+    """
+
+    def __init__(self, console: Console, name: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self._console, self._name, self._clock = console, name, clock
+        self._file = console.file
         self._searcher: TuneThenRepeat | None = None
         self._shares: dict[str, tuple[float, int]] = {}  # of running packs: share done, trials
         self._begun: set[str] = set()
-        self._start = time.monotonic()
+        self._start = clock()
         self._first: tuple[float, float] | None = None  # when training began, and what was done by then
-        self._last_line = -LINE_SECONDS
-        self._live: Live | None = None
-        self._note = "starting Ray"
+        self._next = -float("inf")  # when to look at the sweep again
+        self._display = _Display(console, name) if console.is_terminal else None
+        self._note = ""
 
     def __enter__(self) -> Progress:
-        if self._console.is_terminal:
-            self._live = Live(get_renderable=self._render, console=self._console, refresh_per_second=2)
-            self._live.__enter__()
+        self._console.file = _ForgivingFile(self._file)  # type: ignore[assignment]
+        if self._display is not None:
+            self._display.start()
+        self._now("starting Ray")
         return self
 
-    def __exit__(self, *exception: Any) -> None:
-        if self._live is not None:
-            self._live.__exit__(*exception)
+    def __exit__(self, *exception: object) -> None:
+        if self._display is not None:
+            self._show()
+            self._display.stop()
+        self._console.file = self._file
 
     def __getstate__(self) -> dict[str, Any]:
         """Empty: Tune pickles its callbacks for a snapshot that is never read."""
@@ -48,13 +64,19 @@ class Progress(Callback):
 
     def watch(self, searcher: TuneThenRepeat) -> None:
         """Show this searcher's packs from now on."""
-        self._searcher, self._note = searcher, "starting workers"
+        self._searcher = searcher
+        self._now("starting workers")
 
     def say(self, line: str) -> None:
-        """Print a line of its own, above the live ones."""
-        (self._live.console if self._live is not None else self._console).print(line, highlight=False)
+        """Print a line of its own, above the live ones. May be called from another thread."""
+        self._console.print(line, highlight=False, markup=False, soft_wrap=True)
 
     # -- Tune's hooks ---------------------------------------------------------------------------
+
+    def on_step_begin(self, iteration: int, trials: Any, **info: Any) -> None:
+        """Tune does this several times a second, whatever happens."""
+        if self._clock() >= self._next:
+            self._show()
 
     def on_trial_start(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
         """A worker has taken the pack: until then it only waits."""
@@ -64,65 +86,156 @@ class Progress(Callback):
         """A worker has trained for some seconds."""
         self._shares[trial.trial_id] = (result["progress"], result["pack_trials"])
         if self._first is None:
-            self._first = (time.monotonic(), self._work_done())
-        self._tell()
+            self._first = (self._clock(), self._work_done())
 
     def on_trial_complete(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
         """A pack is done, and its rows are in the store."""
         self._shares.pop(trial.trial_id, None)
-        self._tell()
 
     on_trial_error = on_trial_complete
 
     # -- what is shown --------------------------------------------------------------------------
-
-    def _work_done(self) -> float:
-        """Trials done, those being trained by their share of epochs."""
-        assert self._searcher is not None
-        return self._searcher.state.count().done + sum(share * n for share, n in self._shares.values())
 
     def left(self) -> float | None:
         """Seconds that the rest will take at the rate so far; None until that can be told."""
         if self._first is None or self._searcher is None:
             return None
         begun, before = self._first
-        done, elapsed = self._work_done(), time.monotonic() - begun
+        done, elapsed = self._work_done(), self._clock() - begun
         if done - before <= 0 or elapsed < 1:
             return None
         return (self._searcher.state.count().planned - done) * elapsed / (done - before)
 
-    def _lines(self) -> tuple[str, str, float]:
-        elapsed = clock(time.monotonic() - self._start)
+    def _work_done(self) -> float:
+        """Trials done, those being trained by their share of epochs."""
+        assert self._searcher is not None
+        return self._searcher.state.count().done + sum(share * n for share, n in self._shares.values())
+
+    def _now(self, note: str) -> None:
+        """Show at once what is being done."""
+        self._note = note
+        self._show()
+
+    def _show(self) -> None:
+        self._next = self._clock() + (LINE_SECONDS if self._display is None else UPDATE_SECONDS)
+        if self._console.quiet:
+            return
+        if self._display is not None:
+            share = self._share()
+            self._display.show(share, self._trials(), self._time(), self._details())
+        else:
+            parts = f"{self._trials()}, {self._time()}", self._details()
+            line = "; ".join(filter(None, parts))
+            self._console.print(f"{self._name}: {line}", highlight=False, markup=False, soft_wrap=True)
+
+    def _share(self) -> float:
+        if self._searcher is None:
+            return 0.0
+        return self._work_done() / self._searcher.state.count().planned
+
+    def _trials(self) -> str:
         if self._searcher is None or self._first is None:
-            return f"{self._note} ...   {elapsed} elapsed", "", 0.0
+            return f"{self._note} ..."
         count = self._searcher.state.count()
-        running = sum(len(p.pack.trials) for name, p in self._searcher.running.items() if name in self._begun)
+        return f"{count.done}/{count.planned} trials done"
+
+    def _time(self) -> str:
         left = self.left()
+        elapsed = clock_text(self._clock() - self._start)
+        return f"{elapsed} elapsed" + (f", about {clock_text(left)} left" if left is not None else "")
+
+    def _details(self) -> str:
+        """How many run and have failed, and the best learning rates so far."""
+        if self._searcher is None or self._first is None:
+            return ""
+        packs = self._searcher.running.items()
+        running = sum(len(one.pack.trials) for name, one in packs if name in self._begun)
         failed = sum(len(failure.pack.trials) for failure in self._searcher.failures)
-        first = (
-            f"{count.done}/{count.planned} trials done, {running} running"
-            + (f", {failed} failed" if failed else "")
-            + f"   {elapsed} elapsed"
-            + (f", about {clock(left)} left" if left is not None else "")
+        counts = f"{running} running" + (f", {failed} failed" if failed else "")
+        return "; ".join(filter(None, (counts, self._best())))
+
+    def _best(self) -> str:
+        """The best scores so far, at the last point of the axes that has any."""
+        assert self._searcher is not None
+        found = self._searcher.state.best()
+        if not found:
+            return ""
+        axes = found[-1][0].axes
+        scores = [
+            (cell.method.name, choice.score)
+            for cell, choice in found
+            if cell.axes == axes and choice.score is not None
+        ]
+        lower_is_better = self._searcher.state.plan.sweep.tuning.lower_is_better
+        scores.sort(key=lambda item: item[1], reverse=not lower_is_better)
+        where = f" at {', '.join(f'{name} = {value}' for name, value in axes.items())}" if axes else ""
+        return f"best so far{where}: " + ", ".join(
+            f"{name} {score:.3f}" for name, score in scores[:BEST_SHOWN]
         )
-        best = sorted(self._searcher.state.best(), key=lambda item: -(item[1].score or 0))
-        shown = ", ".join(f"{name} {choice.score:.3f}" for name, choice in best[:BEST_SHOWN])
-        return first, f"best so far: {shown}" if shown else "", self._work_done() / count.planned
 
-    def _render(self) -> Table:
-        first, second, share = self._lines()
-        width = 24
-        filled = int(share * width)
-        table = Table.grid()
-        bar = Text("━" * filled, style="green") + Text("━" * (width - filled), style="bright_black")
-        table.add_row(Text(f"{self._name} ", style="bold") + bar + Text(f" {first}", no_wrap=True))
-        table.add_row(Text(second, style="bright_black", no_wrap=True))
-        return table
 
-    def _tell(self) -> None:
-        now = time.monotonic()
-        if self._live is None and now - self._last_line >= LINE_SECONDS:
-            self._last_line = now
-            first, second, _ = self._lines()
-            line = f"{self._name}: {first}" + (f"; {second}" if second else "")
-            self._console.print(line, highlight=False, soft_wrap=True)
+class _Display(RichProgress):
+    """Two lines that fit into the terminal, whatever its width: a bar, and details below it."""
+
+    def __init__(self, console: Console, name: str) -> None:
+        self._details = ""
+        super().__init__(
+            TextColumn("{task.description}", style="bold", markup=False, table_column=_column(max_width=16)),
+            BarColumn(bar_width=None, table_column=Column(ratio=1, min_width=4)),
+            TextColumn("{task.fields[trials]}", markup=False, table_column=_column()),
+            TextColumn("{task.fields[time]}", markup=False, table_column=_column()),
+            console=console,
+            expand=True,
+            refresh_per_second=2,
+        )
+        self._task = self.add_task(name, total=1.0, trials="", time="")
+
+    def show(self, share: float, trials: str, time: str, details: str) -> None:
+        """Show these from the next refresh on."""
+        self._details = details
+        self.update(self._task, completed=share, trials=trials, time=time)
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        """The two lines."""
+        yield self.make_tasks_table(self.tasks)
+        yield Text(self._details, style="bright_black", no_wrap=True, overflow="ellipsis")
+
+
+def _column(**options: Any) -> Column:
+    return Column(no_wrap=True, overflow="ellipsis", **options)
+
+
+class _ForgivingFile:
+    """A text file that may turn unwritable: a closed pipe, a full disk. What is written is then lost."""
+
+    def __init__(self, file: IO[str]) -> None:
+        self._file = file
+        self._lost = False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
+
+    def write(self, text: str) -> int:
+        """Write the text, if that is still possible."""
+        if not self._lost:
+            try:
+                self._file.write(text)
+            except (OSError, ValueError):  # ValueError: closed
+                self._lose()
+        return len(text)
+
+    def flush(self) -> None:
+        """Flush the file, if that is still possible."""
+        if not self._lost:
+            try:
+                self._file.flush()
+            except (OSError, ValueError):
+                self._lose()
+
+    def _lose(self) -> None:
+        """Have everything that this process still writes there vanish, its buffer at the end included."""
+        self._lost = True
+        with suppress(OSError, ValueError):
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, self._file.fileno())
+            os.close(nowhere)

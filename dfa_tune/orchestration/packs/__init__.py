@@ -1,1 +1,1 @@
-"""Packs of trials: how they are cut, what they take, and where they are trained."""
+"""Packs of trials: how large they are, how much memory and time they take, and where they are trained."""

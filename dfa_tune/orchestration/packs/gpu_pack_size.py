@@ -1,29 +1,30 @@
-"""How many trials a pack should have on a GPU, from the packs that have ended there."""
+"""How many trials a pack should have on a GPU, found from the packs that have ended there."""
 
 from __future__ import annotations
 
 import statistics
 
-FIRST = 64  # trials of a kind's first packs; not yet measured on a GPU
-MOST = 1024  # a pack travels to its worker as text, and what it computes is lost as a whole with its GPU
-GAIN = 1.1  # times the trials an hour that a larger pack must bring to be followed by a still larger one
-APART = 1.4  # times as large a pack must be to tell anything about size
+FIRST = 64  # trials in a kind's first packs, before any has ended; not yet measured on a GPU
+MOST = 1024  # a pack travels to its worker as text, and all of its work is lost with its GPU
+GAIN = 1.1  # a larger pack must train this many times the trials per hour before a still larger one is tried
+APART = 1.4  # packs whose sizes differ by less than this factor are not compared
 
 
 class GpuPackSize:
-    """The size that pays, for each kind of trials (what those of a pack have in common).
+    """The pack size that pays, for each kind of trials (see `pack_kind`).
 
-    Packs double as long as the largest so far trained GAIN times the trials an hour of the smaller ones. When
-    they do not, the size that trained most stays. What did not fit into memory is not tried again: half of
-    it is then the most. A function of what it was told, in that order, and of nothing else.
+    The size doubles as long as the largest packs so far train at least `GAIN` times as many trials per hour
+    as smaller ones. After that, the size that trains most trials per hour is kept. A size that did not fit
+    into memory is not tried again: half of it is then the limit. The answer depends only on what was
+    reported, and on its order.
     """
 
     def __init__(self) -> None:
-        self._seconds: dict[str, dict[int, list[float]]] = {}  # a trial, by kind and size of its pack
+        self._seconds: dict[str, dict[int, list[float]]] = {}  # per trial, by kind and size of the pack
         self._most: dict[str, int] = {}
 
     def ended(self, kind: str, trials: int, seconds: float) -> None:
-        """A pack of so many trials took `seconds` as a whole."""
+        """A whole pack of so many trials took `seconds`."""
         if seconds > 0:
             self._seconds.setdefault(kind, {}).setdefault(trials, []).append(seconds / trials)
 
@@ -32,7 +33,7 @@ class GpuPackSize:
         self._most[kind] = max(1, min(self._most.get(kind, MOST), trials // 2))
 
     def wanted(self, kind: str) -> int:
-        """How many trials the next pack should have, if there are so many."""
+        """How many trials the next pack of this kind should have, if there are so many."""
         return min(self._unbounded(kind), self._most.get(kind, MOST))
 
     def _unbounded(self, kind: str) -> int:

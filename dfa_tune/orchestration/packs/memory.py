@@ -1,4 +1,4 @@
-"""What a pack takes of memory, so that `--pack auto` cuts packs that fit. Without torch or Ray."""
+"""How much memory a pack needs, so that `--pack auto` cuts packs that fit. Needs neither torch nor Ray."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from dfa_tune.planning.trial import Trial
 from dfa_tune.problems.datasets import DATASETS
 from dfa_tune.registry import OPTIMIZERS, RULES
 
-WORKER_BYTES = 800 * 2**20  # of a process that has torch and Ray imported, before any pack
+WORKER_BYTES = 800 * 2**20  # of a process that has imported torch and Ray, before any pack
 TESTED_AT_ONCE = 256  # tuples, at most
 MEASURED = 6  # tensors as large as the weights while alignments are measured: gradients, steps, products
-ACTIVATIONS = 6  # tensors (B, H) of a step that live at once: preactivations, slopes, deltas, products
-SMALL_GPU_BYTES = 8 * 2**30  # where the driver cannot ask; a pack that is too large is split
-IMAGE_SIDE = {"digits": 8}  # of the others 28
+ACTIVATIONS = 6  # tensors (B, H) of a step that exist at once: preactivations, slopes, deltas, products
+SMALL_GPU_BYTES = 8 * 2**30  # assumed if the driver has no GPU to ask; a pack that is too large is split
+IMAGE_SIDE = {"digits": 8}  # 28 for the others
 CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 
 def member_bytes(trial: Trial) -> int:
-    """Bytes that each member of a pack has of its own: weights, their optimizers' state, a batch."""
+    """Bytes that each member of a pack needs for itself: weights, optimizer state, a batch."""
     rule, optimizer = RULES[trial.method.rule], OPTIMIZERS[trial.method.optimizer]
     itemsize = 8 if trial.training.precision == "float64" else 4
     widths = [inputs(trial.problem), *trial.network.hidden]
     weights = sum(above * below for above, below in pairwise(widths))
     tensors = 1
-    if rule.trains_hidden:  # and the gradient, the optimizer's state, and what its step needs
+    if rule.trains_hidden:  # also the gradient, the optimizer's state, and scratch tensors of its step
         tensors += MEASURED + 1 + optimizer.slots + optimizer.scratches
     if rule.gate is not None:
         tensors += 1
@@ -39,7 +39,7 @@ def member_bytes(trial: Trial) -> int:
 
 
 def seed_bytes(trial: Trial) -> int:
-    """Bytes of what the members of one seed share: the products of a frozen first layer, for every item."""
+    """Bytes that members with one seed share: the products of a frozen first layer with every item."""
     rule = RULES[trial.method.rule]
     if rule.trains_hidden and rule.gate is None:
         return 0
@@ -53,22 +53,22 @@ def seed_bytes(trial: Trial) -> int:
 
 
 def pack_bytes(trials: Sequence[Trial]) -> int:
-    """Bytes of a pack of these trials, beside the process and the data set."""
+    """Bytes of a pack of these trials, in addition to the process and the data set."""
     seeds = {trial.seed for trial in trials}
     return len(trials) * member_bytes(trials[0]) + len(seeds) * seed_bytes(trials[0])
 
 
 def largest_pack(trials: Sequence[Trial], budget: float) -> int:
-    """How many of `trials`, any of them, fit together into `budget` bytes; at least one."""
+    """How many of `trials`, whichever they are, fit together into `budget` bytes; at least one."""
     seeds = len({trial.seed for trial in trials})
     own, shared = member_bytes(trials[0]), seed_bytes(trials[0])
-    if (fit := int(budget // (own + shared))) <= seeds:  # in the worst case each has another seed
+    if (fit := int(budget // (own + shared))) <= seeds:  # at worst each has a different seed
         return max(1, fit)
     return max(1, int((budget - seeds * shared) // own))
 
 
 def inputs(problem: Any) -> int:
-    """Numbers in a tuple."""
+    """How many numbers an input has: those of all images of a tuple."""
     dimensions = getattr(problem, "d", None)
     if dimensions is not None:
         return int(dimensions)
@@ -77,9 +77,9 @@ def inputs(problem: Any) -> int:
 
 
 def available_memory() -> int:
-    """Bytes that this machine, or this container, has free."""
+    """Free bytes of this machine, or of this container."""
     free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    try:  # Linux counts what its caches would give back
+    try:  # Linux also counts what its caches can give back
         lines = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text().splitlines())
         free = int(lines["MemAvailable"].split()[0]) * 1024
     except (OSError, KeyError, ValueError):
@@ -93,7 +93,7 @@ def available_memory() -> int:
 
 
 def gpu_memory(gpus: float) -> float:
-    """Free bytes of `gpus` GPUs like the one here; where there is none to ask, of small ones."""
+    """Free bytes of `gpus` GPUs like the one on this machine, or like a small one if there is none."""
     ask = ["nvidia-smi", "--query-gpu=memory.free", "--format=csv,noheader,nounits"]
     try:
         answer = subprocess.run(ask, capture_output=True, text=True, timeout=10, check=True).stdout

@@ -1,4 +1,4 @@
-"""How long a sweep will take: from what its trials took already, or else from their products' size."""
+"""How long a sweep will take: from its finished trials, or else from the size of its matrix products."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from dfa_tune.planning.trial import Trial
 if TYPE_CHECKING:
     import pandas as pd
 
-# Of one core on products of these sizes, per step beside them, and per hidden unit and tuple of a step, whose
-# value, slope and error pass through memory a dozen times; right within a factor of two or three
+# The speed of one core on products of these sizes, the further seconds per step, and those per hidden unit
+# and input of a step, whose value, slope and error pass through memory a dozen times. The estimate is right
+# within a factor of two or three.
 FLOPS_A_SECOND = 6.0e10
 SECONDS_A_STEP = 5.0e-4
 SECONDS_A_UNIT = 6.0e-9
@@ -22,20 +23,23 @@ START_SECONDS = 16.0  # Ray and the first workers
 
 @dataclass(frozen=True)
 class Estimate:
-    """Seconds of one slot for all that remains; `measured`: from finished trials of the same space."""
+    """Seconds that one slot needs for all that remains.
+
+    measured: whether they come from finished trials of the same space
+    """
 
     slot_seconds: float
     measured: bool
 
     def wall(self, slots: int, trials: int) -> float:
-        """Seconds from start to end with `slots` packs of the `trials` at once, if there are so many."""
+        """Seconds from start to end if `slots` packs run at once, or as many as there are trials."""
         if not self.slot_seconds:
             return 0.0
         return START_SECONDS + self.slot_seconds / max(1, min(slots, trials))
 
 
 def work(trial: Trial) -> float:
-    """Seconds of one core that a trial should take by the size of its matrix products and of its layers."""
+    """Seconds that a trial should take on one core, by the size of its matrix products and its layers."""
     widths = [inputs(trial.problem), *trial.network.hidden]
     weights = sum(a * b for a, b in pairwise(widths))
     samples, epochs = trial.problem.samples, trial.training.epochs
@@ -47,9 +51,10 @@ def work(trial: Trial) -> float:
 
 
 def estimate(trials: list[Trial], unseen: int, rows: pd.DataFrame, device: str = "cpu") -> Estimate | None:
-    """For `trials` and `unseen` more like them, whose learning rate is not chosen yet, on "cpu" or "cuda".
+    """For `trials` and `unseen` more like them whose learning rate is not chosen yet.
 
-    None where nothing is known: GPUs differ too much to guess what has not been measured.
+    rows: of the sweep's finished trials; device: "cpu" or "cuda", where the rest will be trained. None if
+    nothing is known: GPUs differ too much to guess what has not been measured.
     """
     rows = rows[rows["device"] == device]
     if not trials and not unseen:

@@ -1,8 +1,8 @@
-"""Packs half trained, and what it takes to go on: `<results>/<name>/checkpoints/<pack id>.safetensors`.
+"""Checkpoints of packs in training: `<results>/<name>/checkpoints/<pack id>.safetensors`.
 
-A file is published whole, sealed (see `results.checksum`), and removed when the pack's rows are published. It
-holds tensors and JSON alone: nothing in it is executed. What cannot be gone on from is no error: the pack
-is trained afresh.
+A checkpoint is written whole, with a checksum (see `results.checksum`), and removed when the pack's rows are
+published. It holds only tensors and JSON: nothing in it is executed. An unusable checkpoint is not an error:
+the pack is trained afresh.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from dfa_tune.results.store import Store
 if TYPE_CHECKING:
     from torch import Tensor
 
-FORMAT = "1"  # raised when a checkpoint of before can no longer be gone on from
+FORMAT = "1"  # raised when older checkpoints can no longer be resumed
 SUFFIX = ".safetensors"
-LARGEST_HEADER = 1_000_000  # bytes; 32 trials' ids and the tensors' shapes take a few kB
+LARGEST_HEADER = 1_000_000  # bytes; the ids of 1024 trials and the tensors' shapes take some 20 kB
 RECORD, STATE = "record", "state."
 
 
@@ -33,10 +33,11 @@ class DamagedCheckpointWarning(UserWarning):
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What a pack goes on from.
+    """What a pack resumes from.
 
-    state: `PackTraining.state()`; rows: of the epochs that had ended by then; started: when the pack's
-    training was begun, in seconds since the epoch.
+    state: `PackTraining.state()`
+    rows: of the epochs that have ended
+    started: when the training of the pack began, in seconds since the epoch
     """
 
     state: dict[str, Tensor]
@@ -59,23 +60,24 @@ class Checkpoints:
         self._known: dict[str, Begun | None] = {}
 
     def save(self, pack: Pack, environment: Mapping[str, str], checkpoint: Checkpoint) -> None:
-        """Write the pack's checkpoint, replacing the one before; UserError if it cannot be written.
+        """Write the pack's checkpoint in place of the one before; UserError if it cannot be written.
 
-        environment: what has to be the same for numbers to go on as they began (torch's version, say).
+        environment: what must be equal wherever the pack is resumed, so that the numbers are those of an
+            uninterrupted training: the version of torch, for instance
         """
         import torch
         from safetensors.torch import save
 
         text = json.dumps({"rows": checkpoint.rows, "started": checkpoint.started}).encode()
         tensors = {RECORD: torch.frombuffer(bytearray(text), dtype=torch.uint8)}
-        # Cloned: safetensors refuses tensors that share memory
+        # Cloned, since safetensors refuses tensors that share memory
         tensors |= {STATE + name: t.detach().cpu().clone() for name, t in checkpoint.state.items()}
         ids = json.dumps([trial.id for trial in pack.trials])
         header = {"format": FORMAT, "trials": ids, **environment, checksum.KEY: checksum.UNSEALED}
         self._folder.put(pack.id + SUFFIX, checksum.seal(save(tensors, header)))
 
     def load(self, pack: Pack, environment: Mapping[str, str]) -> Checkpoint | None:
-        """The pack's checkpoint; None where there is none, or none that this environment could go on from.
+        """The pack's checkpoint; None if there is none, or if it is from another environment.
 
         A damaged or foreign file is moved to `damaged/`, with a warning that names it.
         """
@@ -95,12 +97,12 @@ class Checkpoints:
             return None
 
     def set_aside(self, pack_id: str, why: str) -> None:
-        """Move a checkpoint that proved useless to `damaged/`, and warn of it."""
+        """Move a checkpoint that cannot be used to `damaged/`, with a warning that says why."""
         name = pack_id + SUFFIX
         try:
             self._folder.move(name, self._store.folder("damaged"))
         except (FileNotFoundError, UserError):
-            return  # another run was faster, or nothing can be written: then more will be said of that
+            return  # another run was faster, or nothing can be written, which the next checkpoint will report
         where = self._store.path("damaged", name)
         warnings.warn(f"checkpoint moved to {where}: {why}", DamagedCheckpointWarning, stacklevel=2)
 
@@ -109,19 +111,20 @@ class Checkpoints:
         self._folder.remove(pack_id + SUFFIX)
 
     def packs(self) -> dict[str, Begun]:
-        """Of each pack that has a checkpoint, what that says of it; reads the headers that are new."""
-        ids = [name.removesuffix(SUFFIX) for name in self._folder.files() if name.endswith(SUFFIX)]
+        """What each checkpoint says of its pack, by pack id; reads the headers of new files only."""
+        names = [name for name in self._folder.files() if name.endswith(SUFFIX)]
+        ids = [name.removesuffix(SUFFIX) for name in names if not name.startswith(".")]
         self._known = {pack: self._known.get(pack) or self._begun(pack) for pack in ids}
         return {pack: begun for pack, begun in self._known.items() if begun is not None}
 
     def clear(self, done: Collection[str]) -> None:
-        """Remove the checkpoints of packs whose trials are all done: their worker died before it could."""
+        """Remove the checkpoints of packs whose trials are all `done`: their worker died before it could."""
         for pack, begun in self.packs().items():
             if all(trial in done for trial in begun.trials):
                 self.remove(pack)
 
     def _begun(self, pack_id: str) -> Begun | None:
-        """Of the pack's file; None where it does not say, which shows again, and is told, in `load`."""
+        """What the pack's checkpoint says of it; None if that cannot be read, which `load` will report."""
         try:
             header = _header(self._folder.read(pack_id + SUFFIX, LARGEST_HEADER))
         except (FileNotFoundError, ValueError, KeyError):
@@ -130,18 +133,18 @@ class Checkpoints:
 
 
 def _header(content: bytes) -> dict[str, Any]:
-    """The metadata at the beginning of a safetensors file; ValueError or KeyError where it is none."""
+    """The metadata of a checkpoint, `trials` as a list; ValueError or KeyError if it has none."""
     size = int.from_bytes(content[:8], "little")
     if not 2 <= size <= min(LARGEST_HEADER, len(content)) - 8:
-        raise ValueError("it is no checkpoint")
+        raise ValueError("it is not a checkpoint")
     try:
         header = json.loads(content[8 : 8 + size])
         metadata = header["__metadata__"]
         trials = json.loads(metadata["trials"])
     except (TypeError, RecursionError) as error:
-        raise ValueError("it is no checkpoint") from error
+        raise ValueError("it is not a checkpoint") from error
     if not isinstance(trials, list) or not all(isinstance(trial, str) for trial in trials):
-        raise ValueError("it is no checkpoint")
+        raise ValueError("it is not a checkpoint")
     return {**metadata, "trials": trials}
 
 
