@@ -142,7 +142,7 @@ class Progress(Callback):
     def _time(self) -> str:
         left = self.left()
         elapsed = clock_text(self._clock() - self._start)
-        return f"{elapsed} elapsed" + (f", about {clock_text(left)} left" if left is not None else "")
+        return f"{elapsed} elapsed" + (f", about {clock_text(left)} left" if left else "")
 
     def _details(self) -> str:
         """How many run and have failed, and the best learning rates so far."""
