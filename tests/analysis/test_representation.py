@@ -53,7 +53,7 @@ def test_what_a_figure_shows_beside_the_rows_is_made_once_and_kept(
     (tmp_path / "tiny.py").write_text(
         "import pandas as pd\n"
         "def extra(results, store, data):\n"
-        f"    open({str(calls)!r}, 'a').write('x')\n"
+        f"    with open({str(calls)!r}, 'a') as file:\n        file.write('x')\n"
         "    return pd.DataFrame({'digit': [1, 2]})\n"
         "def figure(results): ...\n"
     )
