@@ -40,7 +40,7 @@ def test_more_machines_than_trials_gain_nothing(tmp_path: Path) -> None:
 
 def test_a_price_for_an_hour_gives_the_cost(tmp_path: Path) -> None:
     output = plan("--nodes", "3", "--price", "2", tmp_path=tmp_path)
-    found = re.search(r"cost +([\d.]+) hours of a machine: ([\d.]+) at 2 an hour", output)
+    found = re.search(r"cost +([\d.]+) machine hours: ([\d.]+) at 2 an hour", output)
     assert found is not None
     assert float(found[1]) == pytest.approx(3 * seconds(output) / 3600, abs=0.01)
     assert float(found[2]) == pytest.approx(2 * float(found[1]), abs=0.02)

@@ -58,7 +58,7 @@ def test_an_error_in_the_file_names_it(tmp_path: Path, text: str, said: str) -> 
 def test_results_are_read_with_the_overrides_that_they_were_trained_with(tmp_path: Path, trained) -> None:
     sweep = load_sweep("quickstart", overrides=SMALL, methods=["bp-sgd"])
     plan = Plan(sweep, content_digest("digits", None))
-    Store(tmp_path, "quickstart").publish("some", trained(plan), {})
+    Store(tmp_path, "quickstart").publish("some", trained(plan).rows, {})
     assert load_results("quickstart", tmp_path, methods=["bp-sgd"]).empty
     write(tmp_path, f"quickstart: {SMALL}")
     rows = load_results("quickstart", tmp_path, methods=["bp-sgd"])

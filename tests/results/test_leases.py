@@ -7,7 +7,6 @@ import os
 import signal
 import time
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
@@ -191,37 +190,6 @@ def test_a_process_of_another_machine_is_given_its_minute(ours, theirs, process)
     assert not theirs.acquire("pack", ["a"])
     age(ours, "pack", 61)
     assert theirs.acquire("pack", ["a"])
-
-
-def test_a_worker_whose_lease_is_gone_takes_it_again_and_one_whose_pack_was_taken_lets_go(
-    ours, theirs, monkeypatch
-):
-    from dfa_tune.orchestration.worker import trainable
-
-    monkeypatch.setattr(trainable, "EXPIRES", 0.2)
-    pack = SimpleNamespace(id="pack", trials=[SimpleNamespace(id="a")])
-    ours.acquire("pack", ["a"])
-    heartbeat = trainable._Heartbeat(ours, pack)
-    try:
-        ours.release("pack")  # as when someone tidies up
-        _wait(lambda: "pack" in ours.active())
-        assert not heartbeat.lost
-        _change(ours, refreshed=time.time() - 120)  # as when the clock is put forward
-        deadline = time.monotonic() + 10
-        while not theirs.acquire("pack", ["a"]):
-            _change(ours, refreshed=time.time() - 120)
-            assert time.monotonic() < deadline
-        _wait(lambda: heartbeat.lost)
-    finally:
-        heartbeat.stop(release=True)
-    assert theirs.active()["pack"].owner == theirs.owner
-
-
-def _wait(what) -> None:
-    deadline = time.monotonic() + 10
-    while not what():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def test_a_runs_own_leases_are_not_read_again_for_each_pack(ours, monkeypatch):
