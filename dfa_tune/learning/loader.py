@@ -22,7 +22,7 @@ def centre(problem: Problem, training: Training) -> float:
     return round(problem.mean) if training.precision == "bfloat16" else problem.mean
 
 
-class Feed:
+class Loader:
     """Batches of the streams that `seeds` have, members with one seed sharing one, on the network's device.
 
     `samples` and `size`: tuples a training epoch and a training batch.

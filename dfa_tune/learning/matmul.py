@@ -8,6 +8,7 @@ shapes), nor in float64 with one or two threads. Other sizes are padded with zer
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -29,6 +30,35 @@ def multiply(a: Tensor, b: Tensor) -> Tensor:
     rows, columns = a.shape[1], b.shape[2]
     product = torch.bmm(_padded(a).expand(b.shape[0], -1, -1), _padded(b))
     return product[:, :rows, :columns].contiguous()
+
+
+@dataclass(frozen=True)
+class GradientProduct:
+    """A weight gradient scale * x^T delta that is not multiplied yet: a step may do it in one operation.
+
+    x (P or 1, B, D), in the products' type: what the layer saw; delta (P, B, H): the gradients of its
+    preactivations; out (P, D, H): memory for the gradient, overwritten.
+    """
+
+    x: Tensor
+    delta: Tensor
+    scale: float
+    out: Tensor
+
+    @property
+    def direct(self) -> bool:
+        """Whether the operands can be multiplied as they are, without padding or another type."""
+        return self.x.dtype == self.out.dtype and whole(*self.x.shape[1:], self.delta.shape[2])
+
+    def compute(self) -> Tensor:
+        """The gradient, in `out`."""
+        import torch
+
+        x = self.x.transpose(1, 2)
+        if self.direct:
+            x = x.expand(self.delta.shape[0], -1, -1)
+            return torch.baddbmm(self.out, x, self.delta, beta=0, alpha=self.scale, out=self.out)
+        return self.out.copy_(multiply(x, self.delta.to(x.dtype))).mul_(self.scale)
 
 
 def _padded(matrix: Tensor) -> Tensor:

@@ -26,11 +26,6 @@ def pays(items: int, tuples: int) -> bool:
     return items <= tuples
 
 
-def table_bytes(items: int, k: int, width: int, itemsize: int = 4) -> int:
-    """Memory of the table of one stream's items."""
-    return items * k * width * itemsize
-
-
 class Table:
     """The products of one stream's items with each block of a frozen weight matrix.
 

@@ -1,8 +1,8 @@
-"""One training step of a pack, whoever takes it and however often."""
+"""One training step of a pack: forward pass, deltas, and the optimizers' update."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -19,18 +19,18 @@ from dfa_tune.learning.optimizers._base import Base
 
 @dataclass
 class Sums:
-    """An epoch's sums over its tuples, (P,) in float64 each: of the losses, and of the right answers."""
+    """Sums over the tuples of an epoch so far, (P,) in float64: of the losses, and of the right answers."""
 
     loss: Tensor
     correct: Tensor
 
     @classmethod
     def zeros(cls, members: int, device: torch.device) -> Sums:
-        """Of no tuple yet."""
+        """Before the first tuple."""
         return cls(*(torch.zeros(members, dtype=torch.float64, device=device) for _ in range(2)))
 
     def clear(self) -> Sums:
-        """These, of no tuple again."""
+        """Reset to zero, in place."""
         self.loss.zero_()
         self.correct.zero_()
         return self
@@ -42,10 +42,10 @@ class Sums:
 
 
 class Step:
-    """Forward pass, sums of the training metrics, deltas and the optimizers, on one batch.
+    """Takes training steps: each changes the network's parameters and the optimizers' state in place.
 
-    Nothing here reads a number from the device or brings one there: on a GPU, steps queue up while the
-    host is ahead of them, and one can be recorded (`graph.py`). `learning_rate` is (P, 1, 1).
+    Nothing here reads a number from the device or brings one there. So on a GPU the host runs ahead and
+    steps queue up, and a step can be recorded (`cuda_graph.py`). `learning_rate` is (P, 1, 1).
     """
 
     def __init__(
@@ -53,23 +53,28 @@ class Step:
     ) -> None:
         self.network, self._learning_rate, self._decay = network, learning_rate, decay
         self.optimizers = {name: optimizer(parameter) for name, parameter in network.parameters().items()}
-        self._buffers: dict[str, Tensor] = {}
+        self._gradients: dict[str, Tensor] = {}  # memory for the gradients of weight matrices
 
     def take(self, batches: Batches, batch: Batch, t: int | Tensor, sums: Sums | None) -> None:
-        """Step number t (from 1) on a batch, whose metrics are added to `sums` if there are any."""
-        done, error = self._errors(batches, batch, sums)
+        """Step number t (from 1) on a batch; its metrics are added to `sums` if there are any."""
+        done, error = self._forward(batches, batch, sums)
         deltas = self.network.deltas(done, error) if self.network.rule.trains_hidden else []
-        self._apply(done, error, deltas, t)
+        self.update(done, error, deltas, t)
 
     def take_measured(self, batches: Batches, batch: Batch, t: int, sums: Sums) -> dict[str, Tensor]:
-        """The same step, and the alignments that belong to it, (P,): B and w2 as they are before it."""
+        """The same step, and its alignments by the names of their columns, (P,) each.
+
+        Feedback is compared with the output weights as they are before the step. For rules that train the
+        hidden layers only.
+        """
         network, weight = self.network, self.network.layers[0].weight
-        done, error = self._errors(batches, batch, sums)
+        done, error = self._forward(batches, batch, sums)
         deltas = network.deltas(done, error)
-        gradient = network.first_gradient(done, deltas)
-        bp_gradient = network.first_gradient(done, network.deltas(done, error, backpropagate=True))
+        bp_deltas = network.deltas(done, error, backpropagate=True)
+        gradient = network.gradient(done, deltas[0], 0)
+        bp_gradient = network.gradient(done, bp_deltas[0], 0)
         before, feedback_alignment = weight.clone(), self._feedback_alignment()
-        self._apply(done, error, deltas, t)
+        self.update(done, error, deltas, t)
         measured = {
             "feedback_alignment": feedback_alignment,
             "gradient_alignment": cosine(gradient, bp_gradient),
@@ -78,18 +83,39 @@ class Step:
         }
         return {name: value for name, value in measured.items() if value is not None}
 
-    def _errors(self, batches: Batches, batch: Batch, sums: Sums | None) -> tuple[Pass, Tensor]:
+    def update(self, done: Pass, error: Tensor, deltas: Sequence[Tensor], t: int | Tensor) -> None:
+        """The optimizers' step t for every trained parameter.
+
+        `error` (P, B): the gradient of the logits; `deltas`: those of the hidden layers' preactivations, none
+        where these layers are frozen. Both belong to the forward pass `done`.
+        """
+        network = self.network
+        for layer, delta in enumerate(deltas):
+            name = f"hidden.{layer}.weight"
+            if name not in self._gradients:
+                self._gradients[name] = torch.empty_like(self.optimizers[name].parameter)
+            gradient = network.gradient_product(done, delta, layer, self._gradients[name])
+            self.optimizers[name].step_product(gradient, self._learning_rate, self._decay, t)
+            if network.layers[layer].bias is not None:
+                self._update(f"hidden.{layer}.bias", delta.sum(1, keepdim=True), t)
+        self._update("output.weight", (done.outputs[-1] * error.unsqueeze(2)).sum(1, keepdim=True), t)
+        if network.output_bias is not None:
+            self._update("output.bias", tuple_sums(error).view(-1, 1, 1), t)
+
+    def _update(self, name: str, gradient: Tensor, t: int | Tensor) -> None:
+        optimizer = self.optimizers[name]
+        if self._decay:
+            gradient = gradient.add_(optimizer.parameter, alpha=self._decay)
+        optimizer.step(gradient, self._learning_rate, t)
+
+    def _forward(self, batches: Batches, batch: Batch, sums: Sums | None) -> tuple[Pass, Tensor]:
+        """The forward pass, and the error (P, B): the gradient of the batch's mean loss by the logits."""
         done = self.network.forward(batch.x, batches.known(batch))
-        # The gradient of the mean over the batch, which may be shorter at the end
+        # By the length of this batch: the last one of an epoch may be shorter
         error = (probability(done.logits) - batch.labels).div_(batch.labels.shape[1])
         if sums is not None:
             sums.add(done.logits, batch.labels)
         return done, error
-
-    def _apply(self, done: Pass, error: Tensor, deltas: list[Tensor], t: int | Tensor) -> None:
-        self.network.apply(
-            done, error, deltas, self.optimizers, self._learning_rate, self._decay, t, self._buffers
-        )
 
     def _feedback_alignment(self) -> Tensor | None:
         """The cosine of the last hidden layer's feedback and the output weights, (P,)."""

@@ -14,20 +14,21 @@ from torch import Tensor
 
 from dfa_tune.learning.batches import Batches, item_order
 from dfa_tune.learning.cuda_graph import WORTH_RECORDING, RecordedStep
-from dfa_tune.learning.loader import Feed
-from dfa_tune.learning.metrics import METRICS
-from dfa_tune.learning.network import PackedNetwork
+from dfa_tune.learning.initialisation import initial_network
+from dfa_tune.learning.loader import Loader
+from dfa_tune.learning.metrics import metric_rows
+from dfa_tune.learning.resume import ALIGNMENT, checked_position
 from dfa_tune.learning.settings import Network, Training
 from dfa_tune.learning.step import Step, Sums, evaluated_parameters
 from dfa_tune.problems.epoch_sample import Problem
 from dfa_tune.registry import OPTIMIZERS, RULES
 
-ENTERED = ("hidden.0.weight", "hidden.0.gate_weight")  # parameters whose rows are inputs
+INPUT_ROWS = ("hidden.0.weight", "hidden.0.gate_weight")  # tensors with one row for each input
 
 
 @dataclass(frozen=True)
 class Member:
-    """What is a member's own in a pack."""
+    """What may differ between the members of a pack."""
 
     learning_rate: float
     seed: int
@@ -36,14 +37,14 @@ class Member:
 
 @dataclass
 class _Epoch:
-    """An epoch on its way. Alignments are the members', (P,)."""
+    """An epoch that is being trained. Alignments are (P,) each."""
 
     batches: Batches
     samples: int
     evaluated: bool
     sums: Sums
     alignments: dict[str, Tensor] = field(default_factory=dict)
-    batch: int = 0  # the next one
+    batch: int = 0  # the next one to train on
 
     @property
     def finished(self) -> bool:
@@ -56,15 +57,14 @@ class _Epoch:
 
 
 class PackTraining:
-    """Trains P members of one problem, network, rule and optimizer, epoch by epoch, all at once.
+    """Trains P members of one problem, network, rule and optimizer together, epoch by epoch.
 
-    `advance` may stop anywhere, and what `state` gives lets another process go on, bit for bit. Rows
-    are dictionaries, one a member and evaluated epoch: `member` (its position), `epoch`, the METRICS
-    (None where they do not apply, or are no longer finite), `diverged` and `seconds` (wall time since
-    the last row, divided by P).
+    Rows are dictionaries, one for each member and evaluated epoch (see `metrics.metric_rows`). `seconds` is
+    the wall time since the last row, divided by P. A training may stop after any batch: another process that
+    restores what `state` gives continues with the same numbers, bit for bit.
 
-    `recorded`: full batches are steps of one recorded computation, which a GPU replays (`graph.py`); None: on
-    a GPU, where there are enough of them. Numbers do not depend on it.
+    `recorded`: take steps on full batches as one recorded computation, which a GPU replays (`cuda_graph.py`).
+    None: on a GPU, where there are enough steps. Numbers do not depend on it.
     """
 
     def __init__(
@@ -82,10 +82,10 @@ class PackTraining:
         self.rule = RULES[rule]
         self.device = torch.device(device)
         seeds = [member.seed for member in members]
-        first = problem.train(seeds[0], 1)  # its shape tells how tuples are laid out
+        first = problem.train(seeds[0], 1)  # for the shape of an epoch and of its tuples
         rows, columns = first.items.shape[1:]
         self._order = item_order(rows, columns, first.indices.shape[1])
-        self.network = PackedNetwork(
+        self.network = initial_network(
             network,
             self.rule,
             problem.inputs,
@@ -98,7 +98,7 @@ class PackTraining:
         )
         samples = len(first.labels)
         size = samples if training.batch_size == "full" else min(int(training.batch_size), samples)
-        self._feed = Feed(problem, training, self.network, seeds, samples, size)
+        self._loader = Loader(problem, training, self.network, seeds, samples, size)
         rates = torch.tensor([member.learning_rate for member in members], dtype=self.network.dtype)
         rates = rates.view(-1, 1, 1).to(self.device)
         self._step = Step(self.network, OPTIMIZERS[optimizer], rates, training.weight_decay)
@@ -122,15 +122,15 @@ class PackTraining:
 
     @property
     def captured(self) -> bool:
-        """Whether full batches are a CUDA graph by now."""
+        """Whether full batches are replayed as a CUDA graph."""
         return self._recorded is not None and self._recorded.captured
 
     def run_epoch(self) -> list[dict[str, Any]]:
-        """Train to the end of an epoch; its rows, none where this epoch is not evaluated."""
+        """Train to the end of an epoch, and give its rows: none where it is not evaluated."""
         return self._run(math.inf)
 
     def advance(self, seconds: float) -> list[dict[str, Any]]:
-        """Train for so long, a batch at least, or to the end; the rows of the epochs that ended meanwhile."""
+        """Train for about so many seconds, at least one batch, and give the rows of the epochs that ended."""
         deadline = time.perf_counter() + seconds
         rows = [] if self.finished else self._run(deadline)
         while not self.finished and time.perf_counter() < deadline:
@@ -138,7 +138,7 @@ class PackTraining:
         return rows
 
     def _run(self, deadline: float) -> list[dict[str, Any]]:
-        """A batch, and more until the epoch ends, or the time; the epoch's rows where it has ended."""
+        """Train one batch, and more until the epoch or the time ends; the epoch's rows if it has ended."""
         start = time.perf_counter()
         if self._current is None:
             self.epoch += 1
@@ -149,16 +149,19 @@ class PackTraining:
             self._train(epoch)
         if epoch.finished:
             self._current = None
-            if self.device.type != "cpu" and not self.finished:  # the GPU is at its steps still
-                self._feed.draw_ahead(self.epoch + 1)
+            if self.device.type != "cpu" and not self.finished:  # while the GPU still computes
+                self._loader.draw_ahead(self.epoch + 1)
             if epoch.evaluated:
                 metrics = self._metrics(epoch)
             values = torch.stack(list(metrics.values())).tolist() if metrics else []  # waits for the device
         self._clock += time.perf_counter() - start
-        return self._rows(dict(zip(metrics, values, strict=True))) if metrics else []
+        if not metrics:
+            return []
+        seconds, self._clock = self._clock / len(self.members), 0.0
+        return metric_rows(dict(zip(metrics, values, strict=True)), self.diverged, self.epoch, seconds)
 
     def _metrics(self, epoch: _Epoch) -> dict[str, Tensor]:
-        """Of an evaluated epoch that has ended, (P,) in float64 each."""
+        """The metrics of an evaluated epoch that has ended, (P,) in float64 each."""
         sums = epoch.sums
         trained = {"train_loss": sums.loss / epoch.samples, "train_accuracy": sums.correct / epoch.samples}
         return trained | epoch.alignments | self._test()
@@ -166,25 +169,25 @@ class PackTraining:
     # -- training -------------------------------------------------------------------------------
 
     def _begin(self) -> _Epoch:
-        """The epoch `self.epoch`, at its first batch."""
+        """The epoch number `self.epoch`, before its first batch."""
         evaluated = self.epoch >= self.training.epochs or self.epoch % self.training.evaluate_every == 0
         if self._records:
             self._record()
         if (recorded := self._recorded) is not None:
-            return _Epoch(recorded.batches, self._feed.samples, evaluated, recorded.sums.clear())
+            return _Epoch(recorded.batches, self._loader.samples, evaluated, recorded.sums.clear())
         sums = Sums.zeros(len(self.members), self.device)
-        return _Epoch(self._feed.train(self.epoch), self._feed.samples, evaluated, sums)
+        return _Epoch(self._loader.train(self.epoch), self._loader.samples, evaluated, sums)
 
     def _record(self) -> None:
-        """Ready the recorded step for the epoch, or give it up where the epoch's items are new ones."""
+        """Load the epoch into the recorded step; stop recording where its items are other arrays."""
         if self._recorded is None:
-            fixed, sums = self._feed.train_fixed(self.epoch), Sums.zeros(len(self.members), self.device)
+            fixed, sums = self._loader.train_fixed(self.epoch), Sums.zeros(len(self.members), self.device)
             self._recorded = RecordedStep(self._step, fixed, sums)
-        elif not self._feed.load(self._recorded.batches, self.epoch):
+        elif not self._loader.load(self._recorded.batches, self.epoch):
             self._records, self._recorded = False, None
 
     def _train(self, epoch: _Epoch) -> None:
-        """One batch."""
+        """Take the step on the epoch's next batch."""
         begin, end = epoch.batch * epoch.batches.size, (epoch.batch + 1) * epoch.batches.size
         self.steps += 1
         measured = epoch.evaluated and epoch.batch == epoch.last_full and self.rule.trains_hidden
@@ -201,7 +204,7 @@ class PackTraining:
     # -- testing --------------------------------------------------------------------------------
 
     def _test(self) -> dict[str, Tensor]:
-        batches, samples = self._feed.test(self.epoch)
+        batches, samples = self._loader.test(self.epoch)
         sums = Sums.zeros(len(self.members), self.device)
         with evaluated_parameters(self.optimizers):
             for begin in range(0, samples, batches.size):
@@ -209,85 +212,66 @@ class PackTraining:
                 sums.add(self.network.forward(batch.x, batches.known(batch)).logits, batch.labels)
         return {"test_loss": sums.loss / samples, "test_accuracy": sums.correct / samples}
 
-    # -- rows -----------------------------------------------------------------------------------
-
-    def _rows(self, values: dict[str, list[float]]) -> list[dict[str, Any]]:
-        seconds, self._clock = self._clock / len(self.members), 0.0
-        rows = []
-        for member in range(len(self.members)):
-            found = {name: values[name][member] if name in values else None for name in METRICS}
-            # A network whose logits are not numbers still scores some accuracy: the losses decide
-            if not all(math.isfinite(value) for value in found.values() if value is not None):
-                self.diverged[member] = True
-            if self.diverged[member]:
-                found = dict.fromkeys(METRICS)
-            rows.append(
-                {
-                    "member": member,
-                    "epoch": self.epoch,
-                    **found,
-                    "diverged": self.diverged[member],
-                    "seconds": seconds,
-                }
-            )
-        return rows
-
-    # -- what stays -----------------------------------------------------------------------------
+    # -- weights and state ----------------------------------------------------------------------
 
     def weights(self, member: int) -> dict[str, Tensor]:
-        """A member's parameters as tested, its frozen layers and its feedback, on the CPU.
+        """A member's parameters as they are tested, its frozen layers and its feedback, on the CPU.
 
-        The first layer's rows are in the thesis' order: tuples flattened row by row.
+        Rows of the first layer are in the order of a tuple's values, flattened row by row.
         """
         tensors = {name: one.evaluated() for name, one in self.optimizers.items()} | self.network.frozen()
         kept = {name: tensor[member].cpu() for name, tensor in tensors.items()}
         place = torch.from_numpy(np.argsort(self._order))
-        return {name: (t[place] if name in ENTERED else t).contiguous() for name, t in kept.items()}
+        return {name: (t[place] if name in INPUT_ROWS else t).contiguous() for name, t in kept.items()}
 
     def state(self) -> dict[str, Tensor]:
-        """All that `restore` needs to go on from here, and views of it: write it before training on.
+        """What `restore` needs to continue from here. These are views: save them before training on.
 
-        Data, frozen layers and feedback are not in it: seeds give them.
+        Data, frozen layers and feedback are not in it, since the seeds determine them.
         """
-        state = {f"parameter.{name}": tensor for name, tensor in self.network.parameters().items()}
-        for name, optimizer in self.optimizers.items():
-            state |= {f"optimizer.{name}.{slot}": tensor for slot, tensor in enumerate(optimizer.state)}
-        epoch = self._current
-        batch = -1 if epoch is None else epoch.batch
-        state["position"] = torch.tensor([self.epoch, self.steps, batch])
-        state["diverged"] = torch.tensor(self.diverged)
-        state["clock"] = torch.tensor(self._clock, dtype=torch.float64)
+        state, epoch = self._state_between_epochs(), self._current
         if epoch is not None:
             state |= {"sum.loss": epoch.sums.loss, "sum.correct": epoch.sums.correct}
-            state |= {f"alignment.{name}": value for name, value in epoch.alignments.items()}
+            state |= {f"{ALIGNMENT}{name}": value for name, value in epoch.alignments.items()}
         return state
 
     def restore(self, state: dict[str, Tensor]) -> None:
-        """Go on from where a training of the same pack was; ValueError where the state is not of one."""
-        mine = self.state()
-        for name, tensor in mine.items():
-            given = state.get(name)
-            if given is None or given.shape != tensor.shape or given.dtype != tensor.dtype:
-                raise ValueError(f"{name}: not the state of this pack")
+        """Continue from the state of a training of the same pack.
+
+        Raises ValueError, and changes nothing, where `state` is not that of such a training.
+        """
+        mine = self._state_between_epochs()
+        position = checked_position(state, mine, self.training.epochs, self._batches_in_epoch)
         for name, tensor in mine.items():
             if name.startswith(("parameter.", "optimizer.")):
                 tensor.copy_(state[name])
-        self.epoch, self.steps, batch = state["position"].tolist()
-        if not 0 <= self.epoch <= self.training.epochs:
-            raise ValueError(f"position: epoch {self.epoch} of {self.training.epochs}")
+        self.epoch, self.steps, batch = position
         self.diverged = state["diverged"].tolist()
         self._clock = float(state["clock"])
         self._current = None
         if batch >= 0:
-            trained = Sums(
-                state["sum.loss"].clone(), state["sum.correct"].clone()
-            )  # may be those of this pack
+            # Copied: they may be this training's own sums, which beginning the epoch sets to zero
+            sums = Sums(state["sum.loss"].clone(), state["sum.correct"].clone())
             self._current = epoch = self._begin()
             epoch.batch = batch
-            epoch.sums.loss += trained.loss.to(self.device)
-            epoch.sums.correct += trained.correct.to(self.device)
+            epoch.sums.loss += sums.loss.to(self.device)
+            epoch.sums.correct += sums.correct.to(self.device)
             epoch.alignments = {
-                name.removeprefix("alignment."): value.to(self.device)
+                name.removeprefix(ALIGNMENT): value.to(self.device)
                 for name, value in state.items()
-                if name.startswith("alignment.")
+                if name.startswith(ALIGNMENT)
             }
+
+    def _state_between_epochs(self) -> dict[str, Tensor]:
+        state = {f"parameter.{name}": tensor for name, tensor in self.network.parameters().items()}
+        for name, optimizer in self.optimizers.items():
+            state |= {f"optimizer.{name}.{slot}": tensor for slot, tensor in enumerate(optimizer.state)}
+        batch = -1 if self._current is None else self._current.batch
+        state["position"] = torch.tensor([self.epoch, self.steps, batch])
+        state["diverged"] = torch.tensor(self.diverged)
+        state["clock"] = torch.tensor(self._clock, dtype=torch.float64)
+        return state
+
+    @property
+    def _batches_in_epoch(self) -> int:
+        return -(-self._loader.samples // self._loader.size)

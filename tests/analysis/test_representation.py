@@ -26,9 +26,9 @@ def test_the_digits_of_a_tuple_together_give_what_the_whole_layer_gives() -> Non
 
 
 def test_the_untrained_weights_are_those_that_training_starts_from() -> None:
-    from dfa_tune.learning.network import PackedNetwork
+    from dfa_tune.learning.initialisation import initial_network
 
-    network = PackedNetwork(Network(hidden=(HIDDEN,)), RULES["dfa"], 20, [7], ["uniform"])
+    network = initial_network(Network(hidden=(HIDDEN,)), RULES["dfa"], 20, [7], ["uniform"])
     started = network.layers[0].weight[0].numpy()
     np.testing.assert_array_equal(representation.initial_weight(7, 20, HIDDEN), started)
 

@@ -11,8 +11,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from dfa_tune.learning.initialisation import initial_network
 from dfa_tune.learning.network import PackedNetwork, Pass
 from dfa_tune.learning.settings import Network, Training
+from dfa_tune.learning.step import Step
 from dfa_tune.learning.training import Member, PackTraining
 from dfa_tune.problems.kinds import clusters, parity
 from dfa_tune.registry import OPTIMIZERS, RULES
@@ -21,7 +23,7 @@ SCALE = 0.7  # of the inputs, folded into the first layer's products
 
 
 @dataclass
-class Step:
+class TakenStep:
     """A packed network before one step, what was fed to it, and its parameters after the step."""
 
     network: PackedNetwork
@@ -37,7 +39,7 @@ class Step:
 
 
 @pytest.fixture
-def one_step() -> Callable[..., Step]:
+def one_step() -> Callable[..., TakenStep]:
     """Takes one float64 step of a rule on random data: two members with weights and data of their own."""
 
     def step(
@@ -52,10 +54,10 @@ def one_step() -> Callable[..., Step]:
         feedback: str = "uniform",
         inputs: int = 6,
         batch: int = 9,
-    ) -> Step:
+    ) -> TakenStep:
         chosen = RULES[rule]
         names = [feedback if chosen.uses_feedback else None] * 2
-        network = PackedNetwork(
+        network = initial_network(
             Network(hidden=tuple(hidden), activation=activation, bias=bias),
             chosen,
             inputs,
@@ -71,11 +73,10 @@ def one_step() -> Callable[..., Step]:
         done = network.forward(x)
         error = (1 / (1 + torch.exp(-done.logits)) - labels) / batch
         deltas = network.deltas(done, error) if chosen.trains_hidden else []
-        optimizers = {name: OPTIMIZERS[optimizer](tensor) for name, tensor in network.parameters().items()}
         rates = torch.tensor(learning_rates, dtype=torch.float64).view(2, 1, 1)
-        network.apply(done, error, deltas, optimizers, rates, decay, 1, {})
+        Step(network, OPTIMIZERS[optimizer], rates, decay).update(done, error, deltas, 1)
         after = {name: tensor.clone() for name, tensor in network.parameters().items()}
-        return Step(network, x, labels, done, before, after)
+        return TakenStep(network, x, labels, done, before, after)
 
     return step
 

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from dfa_tune.learning.alignment import cosine, cosine_of_rows
-from dfa_tune.learning.network import PackedNetwork
+from dfa_tune.learning.initialisation import initial_network
 from dfa_tune.learning.settings import Network
 from dfa_tune.learning.training import Member
 from dfa_tune.problems.kinds import clusters
@@ -86,7 +86,7 @@ def test_alignments_are_those_of_the_epochs_last_full_batch_before_its_step(
         precision="float64",
         epochs=1,
     ).rows
-    start = PackedNetwork(
+    start = initial_network(
         Network(hidden=(HIDDEN,)), RULES[rule], D, [3], [feedback_name], precision="float64"
     )
     w1, w2 = start.layers[0].weight[0].numpy().copy(), start.output[0].numpy().copy()

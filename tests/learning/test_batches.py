@@ -79,7 +79,7 @@ def test_a_lazy_pack_learns_the_same_with_tables_and_without(rule: str, seeds: t
         network = Network(hidden=(5,), bias=True)
         pack = PackTraining(problem, network, training, rule, "sgd", members)
         found = [row["train_loss"] for row in pack.run_epoch()]
-        assert bool(pack._feed.tables) == (images * epochs >= 1_000)
+        assert bool(pack._loader.tables) == (images * epochs >= 1_000)
         return found
 
     assert losses(40, 48) == pytest.approx(losses(1, 48), rel=1e-9)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from dfa_tune.learning.network import PackedNetwork
+from dfa_tune.learning.initialisation import initial_network
 from dfa_tune.learning.settings import Network
 from dfa_tune.registry import FEEDBACK, RULES
 
@@ -43,7 +43,7 @@ def test_all_four_of_the_thesis_are_there() -> None:
 @pytest.mark.parametrize("rule", ["dfa", "fa"])
 def test_uniform_feedback_is_bounded_by_the_width_of_the_layer_that_receives_it(rule: str) -> None:
     hidden = (300, 50)
-    network = PackedNetwork(Network(hidden=hidden), RULES[rule], 8, [0], ["uniform"])
+    network = initial_network(Network(hidden=hidden), RULES[rule], 8, [0], ["uniform"])
     for width, matrix in zip(hidden, network.feedback, strict=True):
         assert matrix is not None
         bound = 1 / np.sqrt(width)
@@ -51,7 +51,7 @@ def test_uniform_feedback_is_bounded_by_the_width_of_the_layer_that_receives_it(
 
 
 def test_feedback_has_a_stream_of_its_own_for_each_seed_and_layer() -> None:
-    network = PackedNetwork(Network(hidden=(6, 6)), RULES["dfa"], 8, [0, 1], ["standard_gaussian"] * 2)
+    network = initial_network(Network(hidden=(6, 6)), RULES["dfa"], 8, [0, 1], ["standard_gaussian"] * 2)
     values = [
         tuple(matrix[m].flatten().tolist())
         for matrix in network.feedback
@@ -62,7 +62,7 @@ def test_feedback_has_a_stream_of_its_own_for_each_seed_and_layer() -> None:
 
 
 def test_members_of_a_pack_may_have_different_feedback() -> None:
-    network = PackedNetwork(
+    network = initial_network(
         Network(hidden=(500,)), RULES["dfa"], 8, [0, 0], ["standard_uniform", "standard_gaussian"]
     )
     (matrix,) = network.feedback

@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from dfa_tune.learning.matmul import GradientProduct
 from dfa_tune.learning.optimizers import _base
 from dfa_tune.learning.optimizers.rmsprop import Optimizer as RMSProp
 from dfa_tune.learning.settings import Network, Training
@@ -40,7 +41,7 @@ def stepped(
         x = torch.randn(1, 5, shape[1], generator=random) * 10.0 ** (t % 9 - 7)
         delta = torch.randn(shape[0], 5, shape[2], generator=random)
         step = torch.tensor(float(t), dtype=torch.float64) if recorded else t
-        optimizer.step_product(x, delta, 0.3, rates, decay, step, out)
+        optimizer.step_product(GradientProduct(x, delta, 0.3, out), rates, decay, step)
     return [optimizer.parameter, *optimizer.state]
 
 

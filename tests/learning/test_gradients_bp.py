@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from dfa_tune.learning.network import PackedNetwork
+from dfa_tune.learning.initialisation import initial_network
 from dfa_tune.learning.settings import Network
 from dfa_tune.learning.training import Member
 from dfa_tune.problems.kinds import parity
@@ -113,12 +113,12 @@ def test_the_first_layers_gradient_is_that_of_the_step(one_step: Callable[..., A
         tensor.copy_(step.before[name])
     done = fresh.forward(step.x)
     error = (torch.sigmoid(done.logits) - step.labels) / step.labels.shape[1]
-    gradient = fresh.first_gradient(done, fresh.deltas(done, error))
+    gradient = fresh.gradient(done, fresh.deltas(done, error)[0], 0)
     torch.testing.assert_close(gradient, step.gradients(1.0)["hidden.0.weight"], rtol=1e-10, atol=1e-13)
 
 
 def test_members_may_share_one_batch() -> None:
-    network = PackedNetwork(
+    network = initial_network(
         Network(hidden=(5, 3)), RULES["bp"], 6, [0, 1, 2], [None] * 3, precision="float64"
     )
     x = torch.randn(1, 8, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
@@ -127,8 +127,8 @@ def test_members_may_share_one_batch() -> None:
     for a, b in zip(network.deltas(shared, error), network.deltas(own, error), strict=True):
         torch.testing.assert_close(a, b)
     torch.testing.assert_close(
-        network.first_gradient(shared, network.deltas(shared, error)),
-        network.first_gradient(own, network.deltas(own, error)),
+        network.gradient(shared, network.deltas(shared, error)[0], 0),
+        network.gradient(own, network.deltas(own, error)[0], 0),
     )
 
 
@@ -160,7 +160,7 @@ def test_a_training_is_that_of_torch_nn_and_torch_optim(run: Callable[..., Any],
     """Two epochs, the second's batches with a remainder: data, normalisation, losses, accuracies, weights."""
     settings = parity.Settings(dataset="digits", k=2, train_samples=50, test_samples=40)
     problem, rate, seed = parity.Problem(settings), 0.05, 11
-    start = PackedNetwork(
+    start = initial_network(
         Network(hidden=(7, 5), bias=True), RULES["bp"], problem.inputs, [seed], [None], precision="float64"
     )
     model = torch_model({name: tensor[0] for name, tensor in start.parameters().items()}, 2)

@@ -107,7 +107,7 @@ def test_dfa_with_the_output_weights_for_feedback_is_backpropagation(one_step: C
     network.feedback = [network.output.transpose(1, 2).clone()]
     done = network.forward(bp.x)
     error = (torch.sigmoid(done.logits) - bp.labels) / bp.labels.shape[1]
-    gradient = network.first_gradient(done, network.deltas(done, error))
+    gradient = network.gradient(done, network.deltas(done, error)[0], 0)
     torch.testing.assert_close(gradient, bp.gradients(1.0)["hidden.0.weight"], rtol=1e-10, atol=1e-13)
 
 

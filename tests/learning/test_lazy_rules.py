@@ -10,6 +10,7 @@ import pytest
 import torch
 from scipy import stats
 
+from dfa_tune.learning.initialisation import initial_network
 from dfa_tune.learning.network import PackedNetwork
 from dfa_tune.learning.settings import Network
 from dfa_tune.learning.training import Member
@@ -22,7 +23,7 @@ WIDE = (30, 400)  # inputs, hidden: enough numbers for a test of their distribut
 
 
 def packed(rule: str, seed: int = 0, bias: bool = False, **network: Any) -> PackedNetwork:
-    return PackedNetwork(
+    return initial_network(
         Network(hidden=(WIDE[1],), bias=bias, **network),
         RULES[rule],
         WIDE[0],
@@ -47,7 +48,7 @@ def test_a_lazy_rule_leaves_its_hidden_layers_untouched(
     run: Callable[..., Any], rule: str, optimizer: str, hidden: tuple[int, ...]
 ) -> None:
     network: dict[str, Any] = {"hidden": hidden, "bias": True}
-    start = PackedNetwork(Network(**network), RULES[rule], 5, [0, 1], [None, None])
+    start = initial_network(Network(**network), RULES[rule], 5, [0, 1], [None, None])
     training = run(
         PROBLEM,
         [Member(0.1, 0), Member(0.5, 1)],
@@ -74,7 +75,7 @@ def test_a_gated_rule_trains_both_layers_and_leaves_its_gates_untouched(
     run: Callable[..., Any], rule: str
 ) -> None:
     network: dict[str, Any] = {"hidden": (6,), "bias": True}
-    start = PackedNetwork(Network(**network), RULES[rule], 5, [0], [None])
+    start = initial_network(Network(**network), RULES[rule], 5, [0], [None])
     trained = run(PROBLEM, [Member(0.1, 0)], rule=rule, network=network, weight_decay=0.1).training.network
     before, after = start.layers[0], trained.layers[0]
     assert before.gate_weight is not None
@@ -89,7 +90,7 @@ def test_a_gated_rule_trains_both_layers_and_leaves_its_gates_untouched(
 @pytest.mark.parametrize("rule", ["dfa", "fa"])
 def test_feedback_matrices_stay_as_drawn(run: Callable[..., Any], rule: str) -> None:
     network: dict[str, Any] = {"hidden": (6, 5)}
-    start = PackedNetwork(Network(**network), RULES[rule], 5, [0], ["uniform"])
+    start = initial_network(Network(**network), RULES[rule], 5, [0], ["uniform"])
     trained = run(
         PROBLEM, [Member(0.1, 0, "uniform")], rule=rule, network=network, weight_decay=0.1
     ).training.network

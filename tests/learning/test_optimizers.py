@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from dfa_tune.learning.matmul import GradientProduct
 from dfa_tune.registry import OPTIMIZERS
 
 Array = NDArray[np.float64]
@@ -143,7 +144,8 @@ def test_a_step_with_the_product_is_a_step_with_its_gradient(name: str, decay: f
     found, wanted = torch.from_numpy(start()), torch.from_numpy(start())
     fused, plain = OPTIMIZERS[name](found), OPTIMIZERS[name](wanted)
     for t in (1, 2, 3):
-        fused.step_product(x, delta, 0.5, rates, decay, t, torch.empty_like(found))
+        gradient = GradientProduct(x, delta, 0.5, torch.empty_like(found))
+        fused.step_product(gradient, rates, decay, t)
         product: Tensor = 0.5 * x.transpose(1, 2) @ delta
         plain.step(product + decay * wanted, rates, t)
     torch.testing.assert_close(found, wanted, rtol=1e-10, atol=1e-12)

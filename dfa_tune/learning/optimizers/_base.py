@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from dfa_tune.learning.matmul import GradientProduct
+
 EPSILON = 1e-8  # the thesis' smoothing constant
 RHO = 0.9  # decay of running averages, and of the velocity
 # Elements updated in a training from which fused steps are worth it: each saves 0.2 to 1 ns, and numba takes
@@ -51,7 +53,7 @@ class Base:
         """Update the parameter in place; `gradient` may be overwritten.
 
         t counts steps from 1: an int, or a 0-dim float64 on the device, which must not be read: a recorded
-        step (`learning/graph.py`) is the same function at every t.
+        step (`learning/cuda_graph.py`) is the same function at every t.
         """
         raise NotImplementedError
 
@@ -63,26 +65,16 @@ class Base:
         raise NotImplementedError
 
     def step_product(
-        self,
-        x: Tensor,
-        delta: Tensor,
-        scale: float,
-        learning_rate: Tensor,
-        decay: float,
-        t: int | Tensor,
-        out: Tensor,
+        self, gradient: GradientProduct, learning_rate: Tensor, decay: float, t: int | Tensor
     ) -> None:
-        """One step with the gradient scale * x^T delta + decay * parameter.
-
-        x: (P or 1, B, D), delta: (P, B, H), out: (P, D, H), overwritten.
-        """
-        product(x, delta, scale, out)
+        """One step with the gradient of a product, plus decay * parameter; overwrites `gradient.out`."""
+        computed = gradient.compute()
         if self.fused:
-            self.step_fused(out, learning_rate, decay, t)
+            self.step_fused(computed, learning_rate, decay, t)
             return
         if decay:
-            out.add_(self.parameter, alpha=decay)
-        self.step(out, learning_rate, t)
+            computed.add_(self.parameter, alpha=decay)
+        self.step(computed, learning_rate, t)
 
     def evaluated(self) -> Tensor:
         """The parameter theta that is tested; differs from where gradients are taken for Nesterov only."""
@@ -115,16 +107,3 @@ class Base:
             torchs.step(gradient.add_(torchs.parameter, alpha=decay) if decay else gradient, rates, t)
         pairs = zip((ours.parameter, *ours.state), (torchs.parameter, *torchs.state), strict=True)
         return all(torch.equal(a, b) for a, b in pairs)
-
-
-def product(x: Tensor, delta: Tensor, scale: float, out: Tensor) -> None:
-    """out = scale * x^T delta for each member: (P, D, H)."""
-    import torch
-
-    from dfa_tune.learning.matmul import multiply, whole
-
-    xt = x.transpose(1, 2)
-    if xt.dtype != out.dtype or not whole(*xt.shape[1:], delta.shape[2]):  # bfloat16 products, or odd sizes
-        out.copy_(multiply(xt, delta.to(xt.dtype))).mul_(scale)
-    else:
-        torch.baddbmm(out, xt.expand(delta.shape[0], -1, -1), delta, beta=0, alpha=scale, out=out)

@@ -9,6 +9,8 @@ from dfa_tune.learning.optimizers._base import Base
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from dfa_tune.learning.matmul import GradientProduct
+
 
 class Optimizer(Base):
     """No state."""
@@ -17,23 +19,13 @@ class Optimizer(Base):
         self.parameter.addcmul_(gradient, learning_rate, value=-1)
 
     def step_product(
-        self,
-        x: Tensor,
-        delta: Tensor,
-        scale: float,
-        learning_rate: Tensor,
-        decay: float,
-        t: int | Tensor,
-        out: Tensor,
+        self, gradient: GradientProduct, learning_rate: Tensor, decay: float, t: int | Tensor
     ) -> None:
         """The same step inside the matrix product: the gradient is never written to memory."""
-        from dfa_tune.learning.matmul import whole
-
-        if x.dtype != self.parameter.dtype or not whole(*x.shape[1:], delta.shape[2]):
-            super().step_product(x, delta, scale, learning_rate, decay, t, out)
+        if not gradient.direct:
+            super().step_product(gradient, learning_rate, decay, t)
             return
         if decay:
             self.parameter.mul_(1 - decay * learning_rate)
-        self.parameter.baddbmm_(
-            x.transpose(1, 2).expand(delta.shape[0], -1, -1), delta * learning_rate, alpha=-scale
-        )
+        x = gradient.x.transpose(1, 2).expand(gradient.delta.shape[0], -1, -1)
+        self.parameter.baddbmm_(x, gradient.delta * learning_rate, alpha=-gradient.scale)

@@ -80,15 +80,54 @@ def test_advance_returns_in_time_and_comes_to_the_end(start: Start) -> None:
     assert without_seconds(rows) == without_seconds(finish(start()))
 
 
+# -- states that are refused --------------------------------------------------------------------
+
+
+def saved(training: PackTraining) -> dict[str, torch.Tensor]:
+    return {name: value.clone() for name, value in training.state().items()}
+
+
 def test_the_state_of_another_pack_is_refused(start: Start) -> None:
-    training = start()
-    with pytest.raises(ValueError, match="not the state of this pack"):
-        training.restore(start(rates=(0.01, 0.02, 0.03)).state())
-    with pytest.raises(ValueError, match="not the state of this pack"):
-        training.restore(start(optimizer="sgd").state())
-    before = training.state()["parameter.hidden.0.weight"].clone()
-    late = {name: value.clone() for name, value in start().state().items()}
-    late["position"] = torch.tensor([9, 9, -1])
-    with pytest.raises(ValueError, match="epoch 9 of 4"):
-        training.restore(late)
-    assert torch.equal(training.state()["parameter.hidden.0.weight"], before)
+    for other in (start(rates=(0.01, 0.02, 0.03)), start(optimizer="sgd"), start(optimizer="rmsprop")):
+        with pytest.raises(ValueError, match="not the state of this pack"):
+            start().restore(other.state())
+
+
+Change = Callable[[dict[str, torch.Tensor]], Any]
+CHANGES: dict[str, tuple[Change, str]] = {
+    "an epoch beyond the last": (lambda s: s["position"].copy_(torch.tensor([9, 27, -1])), "epoch 9 of 4"),
+    "a negative epoch": (lambda s: s["position"].copy_(torch.tensor([-1, 0, -1])), "epoch -1 of 4"),
+    "a batch beyond the last": (lambda s: s["position"].copy_(torch.tensor([2, 6, 3])), "batch 3 in epoch 2"),
+    "a batch before the first epoch": (lambda s: s["position"].copy_(torch.tensor([0, 0, 1])), "batch 1"),
+    "too many steps": (lambda s: s["position"].copy_(torch.tensor([2, 99, 2])), "99 steps.*valid: 5"),
+    "a position of two numbers": (lambda s: s.update(position=torch.tensor([2, 5])), "position"),
+    "no sums of an epoch that has begun": (lambda s: s.pop("sum.loss"), "sum.loss"),
+    "the sums of three members": (
+        lambda s: s.update({"sum.correct": torch.zeros(3).double()}),
+        "sum.correct",
+    ),
+    "an alignment of three members": (
+        lambda s: s.update({"alignment.step_alignment": torch.zeros(3).double()}),
+        "step_alignment",
+    ),
+    "an unknown tensor": (lambda s: s.update(extra=torch.zeros(2)), "extra"),
+    "a clock that runs backwards": (lambda s: s["clock"].fill_(-1.0), "clock"),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_state_that_is_not_valid_changes_nothing(start: Start, change: str) -> None:
+    other = start()
+    for _ in range(5):
+        step(other)
+    state, training = saved(other), start()
+    spoil, says = CHANGES[change]
+    spoil(state)
+    before = saved(training)
+
+    with pytest.raises(ValueError, match=says):
+        training.restore(state)
+
+    for name, tensor in training.state().items():
+        assert torch.equal(tensor, before[name]), name
+    assert without_seconds(finish(training)) == without_seconds(finish(start()))
