@@ -57,7 +57,7 @@ class Digits:
     """Digits of a trial's data set as its network sees them, normalised: (N, k, pixels) and (N, k)."""
 
     def __init__(self, trial: Trial, data: str | Path | None) -> None:
-        train, test = load_images(trial.problem.dataset, data)
+        train, test = load_images(str(trial.problem.dataset), data)
         self.k, self.shape = trial.problem.k, train.pixels.shape[1:]
         self._mean, self._std = train.pixels.mean(), train.pixels.std()
         rng = np.random.default_rng(trial.seed)

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from dfa_tune.analysis import plots
 from dfa_tune.planning.sweep_results import SweepResults
 from dfa_tune.problems.kinds.clusters import Settings, cluster_labels, sample_points
+from dfa_tune.problems.settings import ProblemSettings
 
 D, N = 15, 256  # the thesis' d where n varies, and n where d varies (section 2.2)
 
@@ -27,8 +28,9 @@ def error_along(ax: Axes, ended: pd.DataFrame, axis: str, look: plots.Styles) ->
     ax.set_title(f"{other} = {fixed}", fontsize=10)
 
 
-def scatter(ax: Axes, problem: Settings, seed: int, count: int = 2000) -> None:
+def scatter(ax: Axes, problem: ProblemSettings, seed: int, count: int = 2000) -> None:
     """The first two dimensions of `count` points; the label has a colour and a marker."""
+    assert isinstance(problem, Settings)  # the spaces that are drawn with it are of this kind
     points, cluster = sample_points(problem, count, np.random.default_rng(seed))
     label = cluster_labels(problem, seed)[cluster]
     for value, colour, marker in [(0, plots.COLOURS[5], "o"), (1, plots.COLOURS[6], "^")]:

@@ -15,6 +15,7 @@ from dfa_tune.config.schema import MethodEntry, Rates, Space, parse_rates
 from dfa_tune.config.validation import Path, Source, shown, unknown_key
 from dfa_tune.errors import UserError, did_you_mean
 from dfa_tune.learning.settings import Network, Training
+from dfa_tune.problems.settings import ProblemSettings
 from dfa_tune.registry import FEEDBACK, OPTIMIZERS, PROBLEMS, RULES, Registry
 
 MAX_TRIALS = 1_000_000
@@ -30,11 +31,10 @@ Group = dict[str, Any]  # the content of `problem`, `network` or `training`
 class Point:
     """One combination of the axes' values.
 
-    `problem` is the settings object of the problem's kind with its sample counts resolved, and `training`
-    has its batch size as a number. Learning rates are tuned at the point `tuned_at`; None: at this one.
+    `problem` has its sample counts resolved, and `training` its batch size as a number. Learning rates are tuned at the point `tuned_at`; None: at this one.
     """
 
-    problem: Any
+    problem: ProblemSettings
     network: Network
     training: Training
     tuned_at: Point | None = None
@@ -47,7 +47,7 @@ class Point:
     @property
     def dataset(self) -> str | None:
         """The name of the data set; None where the data are generated."""
-        return getattr(self.problem, "dataset", None)
+        return self.problem.dataset
 
 
 @dataclass(frozen=True)
@@ -269,7 +269,7 @@ def _point(problem: Variant, network: Variant, training: Variant) -> Point:
     return own if own == tuned else Point(**vars(own) | {"tuned_at": tuned})
 
 
-def _numeric_batch(training: Training, problem: Any) -> Training:
+def _numeric_batch(training: Training, problem: ProblemSettings) -> Training:
     if training.batch_size != "full":
         return training
     return training.model_copy(update={"batch_size": problem.samples})

@@ -69,7 +69,7 @@ def reproduce(
     """
     recorded = _find(trial_id, results)
     trial = _trial(trial_id, recorded)
-    dataset = getattr(trial.problem, "dataset", None)
+    dataset = trial.problem.dataset
     if dataset is not None:
         ensure(dataset, data)
         if (here := content_digest(dataset, data)) != trial.data_digest:

@@ -15,6 +15,7 @@ from dfa_tune.config.method import Method
 from dfa_tune.config.schema import round_rate
 from dfa_tune.planning.sweep import Point, Sweep
 from dfa_tune.planning.trial import Trial, column_value
+from dfa_tune.registry import RULES
 
 Scores = Mapping[str, float]
 Digests = str | None | Mapping[str, str | None]
@@ -202,7 +203,7 @@ class Plan:
 
     def _trial(self, method: Method, point: Point, rate: float, stage: Any) -> Trial:
         network = point.network
-        if method.rule != "gaussian_features" and network.feature_std is not None:
+        if not RULES[method.rule].uses_feature_std and network.feature_std is not None:
             network = network.model_copy(update={"feature_std": None})
         return Trial(
             problem=point.problem,

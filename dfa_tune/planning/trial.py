@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from dfa_tune.config.method import Method, Split
 from dfa_tune.learning.settings import Network, Training
+from dfa_tune.problems.settings import ProblemSettings
 from dfa_tune.registry import PROBLEMS
 
 # Raised whenever a change alters the numbers of a trial: trials of earlier versions are then run again
@@ -23,12 +24,11 @@ Stage = Literal["tune", "repeat"]
 class Trial:
     """Everything that determines a training run, and the stage that it belongs to.
 
-    `problem` is the settings object of the problem's kind with its sample counts resolved, and `training`
-    has its batch size as a number. The columns `test_*` are measured on `split`. `data_digest` identifies
+    `problem` has its sample counts resolved, and `training` its batch size as a number. The columns `test_*` are measured on `split`. `data_digest` identifies
     the content of the data set; None where data are generated.
     """
 
-    problem: Any
+    problem: ProblemSettings
     network: Network
     training: Training
     method: Method

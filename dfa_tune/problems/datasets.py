@@ -26,16 +26,17 @@ DATA_VARIABLE = "DFA_TUNE_DATA"
 
 @dataclass(frozen=True, kw_only=True)
 class DataSet:
-    """A data set's place in torchvision, and how many images it has."""
+    """A data set's place in torchvision, how many images it has, and their shape in pixels."""
 
     folder: str | None  # torchvision's class and folder name; None: embedded
     train: int
     test: int
+    shape: tuple[int, int] = (28, 28)
 
 
 # digits: scikit-learn has no split of its own; four fifths are for training
 DATASETS = {
-    "digits": DataSet(folder=None, train=1437, test=360),
+    "digits": DataSet(folder=None, train=1437, test=360, shape=(8, 8)),
     "mnist": DataSet(folder="MNIST", train=60_000, test=10_000),
     "fashion-mnist": DataSet(folder="FashionMNIST", train=60_000, test=10_000),
     "kmnist": DataSet(folder="KMNIST", train=60_000, test=10_000),

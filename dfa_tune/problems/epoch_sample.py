@@ -8,6 +8,8 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from dfa_tune.problems.settings import ProblemSettings
+
 
 @dataclass(frozen=True)
 class EpochSample:
@@ -34,6 +36,11 @@ class Problem(Protocol):
     mean: float
     std: float
     Settings: ClassVar[Any]
+
+    @property
+    def settings(self) -> ProblemSettings:
+        """What was asked for."""
+        ...
 
     def train(self, seed: int, epoch: int) -> EpochSample:
         """The training tuples of an epoch (from 1) under `seed`."""

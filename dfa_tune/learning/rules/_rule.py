@@ -36,6 +36,7 @@ class Rule:
     hidden_weights: (
         Callable[[np.random.Generator, tuple[int, int], float | None], NDArray[np.float64]] | None
     ) = None
+    uses_feature_std: bool = False  # whether `hidden_weights` depends on network.feature_std
     random_phase: bool = False  # hidden biases U(0, 2 pi), whatever the network's `bias`
     # h = a * gate(x W_g) with frozen W_g instead of f(a); one hidden layer only
     gate: Callable[[Tensor], Tensor] | None = None

@@ -18,4 +18,4 @@ def hidden_weights(
     return rng.normal(0, std or (6 / sum(shape)) ** 0.5, shape)
 
 
-RULE = Rule(trains_hidden=False, hidden_weights=hidden_weights)
+RULE = Rule(trains_hidden=False, hidden_weights=hidden_weights, uses_feature_std=True)

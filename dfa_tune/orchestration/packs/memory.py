@@ -7,10 +7,8 @@ import subprocess
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 from dfa_tune.planning.trial import Trial
-from dfa_tune.problems.datasets import DATASETS
 from dfa_tune.registry import OPTIMIZERS, RULES
 
 WORKER_BYTES = 800 * 2**20  # of a process that has imported torch and Ray, before any pack
@@ -18,7 +16,6 @@ TESTED_AT_ONCE = 256  # tuples, at most
 MEASURED = 6  # tensors as large as the weights while alignments are measured: gradients, steps, products
 ACTIVATIONS = 6  # tensors (B, H) of a step that exist at once: preactivations, slopes, deltas, products
 SMALL_GPU_BYTES = 8 * 2**30  # assumed if the driver has no GPU to ask; a pack that is too large is split
-IMAGE_SIDE = {"digits": 8}  # 28 for the others
 CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 
@@ -26,14 +23,14 @@ def member_bytes(trial: Trial) -> int:
     """Bytes that each member of a pack needs for itself: weights, optimizer state, a batch."""
     rule, optimizer = RULES[trial.method.rule], OPTIMIZERS[trial.method.optimizer]
     itemsize = 8 if trial.training.precision == "float64" else 4
-    widths = [inputs(trial.problem), *trial.network.hidden]
+    widths = [trial.problem.inputs, *trial.network.hidden]
     weights = sum(above * below for above, below in pairwise(widths))
     tensors = 1
     if rule.trains_hidden:  # also the gradient, the optimizer's state, and scratch tensors of its step
         tensors += MEASURED + 1 + optimizer.slots + optimizer.scratches
     if rule.gate is not None:
         tensors += 1
-    batch = max(int(trial.training.batch_size), min(TESTED_AT_ONCE, trial.problem.test_samples))
+    batch = max(int(trial.training.batch_size), min(TESTED_AT_ONCE, trial.problem.test_samples or 0))
     numbers: int = tensors * weights + batch * (widths[0] + ACTIVATIONS * sum(widths[1:]))
     return itemsize * numbers
 
@@ -44,12 +41,7 @@ def seed_bytes(trial: Trial) -> int:
     if rule.trains_hidden and rule.gate is None:
         return 0
     itemsize = 8 if trial.training.precision == "float64" else 4
-    sizes = DATASETS.get(getattr(trial.problem, "dataset", ""))
-    k = getattr(trial.problem, "k", 1)
-    items = (
-        sizes.train + sizes.test if sizes is not None else trial.problem.samples + trial.problem.test_samples
-    )
-    return int(itemsize * items * k * trial.network.hidden[0])
+    return itemsize * trial.problem.items * trial.problem.tuple_items * trial.network.hidden[0]
 
 
 def pack_bytes(trials: Sequence[Trial]) -> int:
@@ -65,15 +57,6 @@ def largest_pack(trials: Sequence[Trial], budget: float) -> int:
     if (fit := int(budget // (own + shared))) <= seeds:  # at worst each has a different seed
         return max(1, fit)
     return max(1, int((budget - seeds * shared) // own))
-
-
-def inputs(problem: Any) -> int:
-    """How many numbers an input has: those of all images of a tuple."""
-    dimensions = getattr(problem, "d", None)
-    if dimensions is not None:
-        return int(dimensions)
-    side = IMAGE_SIDE.get(getattr(problem, "dataset", ""), 28)
-    return side * side * int(getattr(problem, "k", 1))
 
 
 def available_memory() -> int:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from dfa_tune.orchestration.packs.memory import inputs
 from dfa_tune.planning.trial import Trial
 
 if TYPE_CHECKING:
@@ -40,7 +39,7 @@ class Estimate:
 
 def work(trial: Trial) -> float:
     """Seconds that a trial should take on one core, by the size of its matrix products and its layers."""
-    widths = [inputs(trial.problem), *trial.network.hidden]
+    widths = [trial.problem.inputs, *trial.network.hidden]
     weights = sum(a * b for a, b in pairwise(widths))
     samples, epochs = trial.problem.samples, trial.training.epochs
     steps = -(-samples // int(trial.training.batch_size))

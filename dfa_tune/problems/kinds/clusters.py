@@ -10,19 +10,17 @@ from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from dfa_tune.problems.epoch_sample import EpochSample
+from dfa_tune.problems.settings import Count, ProblemSettings
 from dfa_tune.problems.streams import generator
 
 Label = Annotated[int, Field(ge=0, le=1, strict=True)]
-Count = Annotated[int, Field(ge=1, strict=True)]
 
 
-class Settings(BaseModel):
+class Settings(ProblemSettings):
     """The fields of `problem` in a search space, for `kind: clusters`."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
     kind: Literal["clusters"] = "clusters"
     clusters: Annotated[int, Field(ge=1, le=100, strict=True)] = 3  # c: a grid of c x c clusters
@@ -41,14 +39,15 @@ class Settings(BaseModel):
             )
         return self
 
-    def resolved(self) -> Settings:
-        """The same problem; nothing is left open here."""
-        return self
-
     @property
     def samples(self) -> int:
-        """Training points in an epoch: what `batch_size: full` means."""
+        """Training points, which every epoch visits once."""
         return self.n
+
+    @property
+    def inputs(self) -> int:
+        """Coordinates of a point."""
+        return self.d
 
 
 _Settings = Settings  # for annotations inside Problem, where the name is an attribute
@@ -62,7 +61,7 @@ class Problem:
 
     def __init__(self, settings: _Settings, data: str | Path | None = None, split: str = "test") -> None:
         self.settings, self._split = settings, split
-        self.inputs = settings.d
+        self.inputs = settings.inputs
         self._known: dict[tuple[int, str], tuple[NDArray[np.float32], NDArray[np.uint8]]] = {}
 
     def train(self, seed: int, epoch: int) -> EpochSample:

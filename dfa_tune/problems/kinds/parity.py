@@ -12,19 +12,16 @@ from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from dfa_tune.problems.datasets import DATASETS, Images, load_images, moments
 from dfa_tune.problems.epoch_sample import EpochSample
+from dfa_tune.problems.settings import Count, ProblemSettings
 from dfa_tune.problems.streams import generator
 
-Count = Annotated[int, Field(ge=1, strict=True)]
 
-
-class Settings(BaseModel):
+class Settings(ProblemSettings):
     """The fields of `problem` in a search space, for `kind: parity`."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
     kind: Literal["parity"] = "parity"
     dataset: Literal["digits", "mnist", "fashion-mnist", "kmnist"] = "mnist"
@@ -44,8 +41,24 @@ class Settings(BaseModel):
 
     @property
     def samples(self) -> int:
-        """Tuples in a training epoch: what `batch_size: full` means."""
+        """Tuples in a training epoch: by default as many as there are training images."""
         return self.train_samples or DATASETS[self.dataset].train
+
+    @property
+    def inputs(self) -> int:
+        """Pixels of k images."""
+        rows, columns = DATASETS[self.dataset].shape
+        return self.k * rows * columns
+
+    @property
+    def items(self) -> int:
+        """All images of the data set."""
+        return DATASETS[self.dataset].train + DATASETS[self.dataset].test
+
+    @property
+    def tuple_items(self) -> int:
+        """k images."""
+        return self.k
 
 
 @dataclass(frozen=True)
