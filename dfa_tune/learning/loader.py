@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
+from numpy.typing import NDArray
 from torch import Tensor
 
 from dfa_tune.learning.batches import Batches, FixedBatches, Items
@@ -12,6 +13,7 @@ from dfa_tune.learning.network import PackedNetwork
 from dfa_tune.learning.product_cache import Table, pays
 from dfa_tune.learning.settings import Training
 from dfa_tune.problems.epoch_sample import EpochSample, Problem
+from dfa_tune.problems.validation import check_items, check_sample
 
 TEST_CHUNK = 256  # tuples tested at once: they stay in the cache, and the order of sums is fixed
 AnyBatches = TypeVar("AnyBatches", bound=Batches)
@@ -46,6 +48,7 @@ class Loader:
         self._items = Items(network.device, most=2 * len(self._streams))
         self.tables: list[Table] = []
         self._ahead: dict[int, list[EpochSample]] = {}
+        self._checked: list[NDArray[Any]] = []  # items that are known to be valid
 
     def draw_ahead(self, epoch: int) -> None:
         """Draw an epoch's training tuples while a GPU is busy."""
@@ -68,6 +71,7 @@ class Loader:
         """The batches, of TEST_CHUNK tuples, of an epoch's test, and how many tuples these are together."""
         draws = [self._problem.test(seed, epoch) for seed in self._streams]
         samples = len(draws[0].labels)
+        self._check(draws, samples, f"the test of epoch {epoch}")
         tests = -(-self._training.epochs // self._training.evaluate_every)
         return self._batches(draws, min(TEST_CHUNK, samples), samples * tests, Batches), samples
 
@@ -75,7 +79,18 @@ class Loader:
         return self._ahead.pop(epoch, None) or self._draw(epoch)
 
     def _draw(self, epoch: int) -> list[EpochSample]:
-        return [self._problem.train(seed, epoch) for seed in self._streams]
+        draws = [self._problem.train(seed, epoch) for seed in self._streams]
+        self._check(draws, self.samples, f"training epoch {epoch}")
+        return draws
+
+    def _check(self, draws: Sequence[EpochSample], samples: int, what: str) -> None:
+        for draw in draws:
+            if not any(draw.items is items for items in self._checked):
+                check_items(draw.items, self._problem.settings)
+                if len(self._checked) >= 2 * len(self._streams):
+                    self._checked.clear()
+                self._checked.append(draw.items)
+            check_sample(draw, self._problem.settings, samples, what)
 
     def _train(self, epoch: int, kind: type[AnyBatches]) -> AnyBatches:
         return self._batches(self._drawn(epoch), self.size, self.samples * self._training.epochs, kind)

@@ -21,6 +21,7 @@ from dfa_tune.learning.resume import ALIGNMENT, checked_position
 from dfa_tune.learning.settings import Network, Training
 from dfa_tune.learning.step import Step, Sums, evaluated_parameters
 from dfa_tune.problems.epoch_sample import Problem
+from dfa_tune.problems.validation import check_items, check_sample, check_scale
 from dfa_tune.registry import OPTIMIZERS, RULES
 
 INPUT_ROWS = ("hidden.0.weight", "hidden.0.gate_weight")  # tensors with one row for each input
@@ -83,6 +84,9 @@ class PackTraining:
         self.device = torch.device(device)
         seeds = [member.seed for member in members]
         first = problem.train(seeds[0], 1)  # for the shape of an epoch and of its tuples
+        check_scale(problem)
+        check_items(first.items, problem.settings)
+        check_sample(first, problem.settings, None, "training epoch 1")
         rows, columns = first.items.shape[1:]
         self._order = item_order(rows, columns, first.indices.shape[1])
         self.network = initial_network(
