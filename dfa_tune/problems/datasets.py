@@ -94,10 +94,10 @@ def _load(name: str, folder: Path | None) -> tuple[Images, Images]:
         return _load_digits()
     if missing := missing_files(name, folder):
         raise UserError(f"data set {name!r}: {missing[0]} is missing. {how_to_get(name, folder)}")
-    files = raw_files(name, folder)
+    files, shape = raw_files(name, folder), DATASETS[name].shape
     return (
-        _pair(files["train images"], files["train labels"]),
-        _pair(files["test images"], files["test labels"]),
+        _pair(files["train images"], files["train labels"], shape),
+        _pair(files["test images"], files["test labels"], shape),
     )
 
 
@@ -108,6 +108,21 @@ def content_digest(name: str, data: str | Path | None = None) -> str | None:
     if missing_files(name, data_folder(data)):
         return None
     return digest(*load_images(name, data))
+
+
+def check_digest(name: str, data: str | Path | None, expected: str | None) -> None:
+    """Raises UserError where the images of data set `name` that are here are not those of digest `expected`.
+
+    For a worker, before it trains: files may have been replaced since its trial was planned, or differ on its
+    machine. What `load_images` gives is hashed, which is what is trained on. `expected` None: any images do.
+    """
+    if expected is None:
+        return
+    if (found := digest(*load_images(name, data))) != expected:
+        raise UserError(
+            f"data set {name!r} in {data_folder(data)}: its content has the digest {found}, not {expected},"
+            f" which the trial was planned with; put the files back, or start the run again"
+        )
 
 
 def digest(*parts: Images) -> str:
@@ -161,8 +176,11 @@ def _digits_table() -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     return bunch.images.astype(np.uint8), bunch.target.astype(np.uint8)
 
 
-def _pair(images_file: Path, labels_file: Path) -> Images:
+def _pair(images_file: Path, labels_file: Path, shape: tuple[int, int]) -> Images:
+    """The images of one file, which must have this shape, with the labels of the other."""
     pixels, digits = read_idx(images_file, rank=3), read_idx(labels_file, rank=1)
+    if pixels.shape[1:] != shape:
+        raise UserError(f"{images_file}: its images have the shape {pixels.shape[1:]}; valid: {shape}")
     if len(pixels) != len(digits):
         raise UserError(
             f"{images_file} has {len(pixels)} images but {labels_file} has {len(digits)} labels;"

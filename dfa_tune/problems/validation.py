@@ -10,7 +10,6 @@ import math
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dfa_tune.errors import UserError
 from dfa_tune.problems.epoch_sample import EpochSample, Problem
@@ -34,7 +33,9 @@ def check_sample(sample: EpochSample, settings: ProblemSettings, samples: int | 
 
     samples: how many tuples there should be; None: any number.
     """
-    labels, indices, items = sample.labels, sample.indices, sample.items
+    labels: Any = sample.labels  # whatever a problem of one's own may give
+    indices: Any = sample.indices
+    items = sample.items
     if not isinstance(labels, np.ndarray) or labels.ndim != 1 or labels.dtype.kind not in "iub":
         raise _error(
             settings,
@@ -77,7 +78,7 @@ def check_sample(sample: EpochSample, settings: ProblemSettings, samples: int | 
         )
 
 
-def check_items(items: NDArray[Any], settings: ProblemSettings) -> None:
+def check_items(items: Any, settings: ProblemSettings) -> None:
     """The items that tuples are made of."""
     if not isinstance(items, np.ndarray) or items.ndim != 3 or items.dtype not in map(np.dtype, ITEM_TYPES):
         raise _error(

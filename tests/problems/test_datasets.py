@@ -15,6 +15,8 @@ from dfa_tune.problems.datasets import (
     DATASETS,
     DIGITS_DIGEST,
     Images,
+    _load,
+    check_digest,
     content_digest,
     data_folder,
     digest,
@@ -63,6 +65,32 @@ def test_a_digest_changes_with_any_pixel_label_or_shape() -> None:
         Images(pixels.reshape(2, 2, 8), digits),
     ]
     assert len({digest(images) for images in variants}) == 4
+
+
+def test_data_with_another_digest_than_expected_are_refused(own_mnist: Path) -> None:
+    planned = content_digest("mnist", own_mnist)
+    check_digest("mnist", own_mnist, planned)
+    check_digest("mnist", own_mnist, None)
+    labels = raw(own_mnist, "train-labels-idx1-ubyte")
+    content = labels.read_bytes()
+    changed = content[:-1] + bytes([(content[-1] + 1) % 10])
+    labels.unlink()  # replaced, as a download or a copy does
+    labels.write_bytes(changed)
+    _load.cache_clear()  # as in another process
+    with pytest.raises(UserError, match=f"not {planned}.*start the run again") as caught:
+        check_digest("mnist", own_mnist, planned)
+    assert str(own_mnist) in str(caught.value)
+
+
+def test_the_digest_that_is_checked_is_of_what_is_trained_on(own_mnist: Path) -> None:
+    """A file that is written over in place shows in the mapped images, and in their digest."""
+    planned = content_digest("mnist", own_mnist)
+    last = int(load_images("mnist", own_mnist)[0].pixels[-1, -1, -1])
+    with raw(own_mnist, "train-images-idx3-ubyte").open("r+b") as file:
+        file.seek(-1, 2)
+        file.write(bytes([255 - last]))
+    with pytest.raises(UserError, match="digest"):
+        check_digest("mnist", own_mnist, planned)
 
 
 # -- where files are ----------------------------------------------------------------------------
@@ -149,6 +177,16 @@ def test_an_empty_data_set_or_a_label_that_is_no_digit_is_refused(own_mnist: Pat
     shape = count + (28).to_bytes(4, "big") * 2
     raw(own_mnist, "t10k-images-idx3-ubyte").write_bytes(HEADER + b"\x03" + shape + bytes(784 * len(labels)))
     with pytest.raises(UserError) as caught:
+        load_images("mnist", own_mnist)
+    assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize("shape", [(32, 32), (0, 28), (0, 0)])
+def test_images_of_another_shape_are_refused_by_name(own_mnist: Path, shape: tuple[int, int]) -> None:
+    path = raw(own_mnist, "t10k-images-idx3-ubyte")
+    sizes = b"".join(size.to_bytes(4, "big") for size in (12, *shape))
+    path.write_bytes(HEADER + b"\x03" + sizes + bytes(12 * shape[0] * shape[1]))
+    with pytest.raises(UserError, match=r"\(28, 28\)") as caught:
         load_images("mnist", own_mnist)
     assert str(path) in str(caught.value)
 
