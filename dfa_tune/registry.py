@@ -1,9 +1,9 @@
-"""What can be named in a search space: the modules of a package, found without importing them.
+"""What a search space can name: the modules of a package, found without importing them.
 
-A rule, an optimizer, a feedback initialisation, an activation and a problem are each one module,
-and the module's name is the name that a search space uses. Listing the names must not import
-torch (`dfa-tune plan` and a `run` with nothing left to do never need it), so the names are read
-from the files; a module is imported when its entry is asked for.
+Each rule, optimizer, feedback initialisation, activation and problem is a module, and the module's name is
+the name in a search space. Names are read from the files, because listing them must not import torch:
+`dfa-tune plan`, and a `run` with nothing left to do, never need it. A module is imported when its entry is
+asked for.
 """
 
 from __future__ import annotations
@@ -17,23 +17,23 @@ from dfa_tune.errors import UserError, did_you_mean
 
 
 class Registry:
-    """The entries of `package`, by name; each module holds its entry in the attribute `attribute`."""
+    """The entries of `package` by name: what each module has in its attribute `attribute`."""
 
     def __init__(self, package: str, attribute: str, kind: str) -> None:
         self.package, self.attribute, self.kind = package, attribute, kind
 
     def names(self) -> list[str]:
-        """All names, sorted; a module whose name begins with an underscore is not an entry."""
+        """All names, sorted. A module whose name begins with an underscore is not an entry."""
         return _module_names(self.package)
 
     def __getitem__(self, name: str) -> Any:
-        """The entry called `name`; raises UserError, with the nearest valid names, if there is none."""
+        """The entry called `name`; raises UserError, with the valid names, if there is none."""
         if name not in self.names():
             raise UserError(self.unknown(name))
         return getattr(importlib.import_module(f"{self.package}.{name}"), self.attribute)
 
     def unknown(self, name: object) -> str:
-        """What to say of a name that is not here."""
+        """The message for a name that is not an entry."""
         valid = self.names()
         return f"unknown {self.kind} {name!r}; valid: {', '.join(valid)}.{did_you_mean(name, valid)}"
 

@@ -1,1 +1,1 @@
-"""How it is learnt: network, rules, feedback, optimizers, alignment and the training loop."""
+"""How it is learnt: network, rules, feedback, optimizers, alignments and the training loop."""

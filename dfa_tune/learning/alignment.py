@@ -6,7 +6,7 @@ from torch import Tensor
 
 
 def cosine(a: Tensor, b: Tensor) -> Tensor:
-    """The cosine of each member's two matrices, flattened: (P, R, C), (P, R, C) -> (P,); 0 where one is 0."""
+    """The cosine of each member's two flattened matrices: (P, R, C), (P, R, C) -> (P,). 0 if one is zero."""
     return _ratio(*(_row_sums(x * y).sum(1) for x, y in ((a, b), (a, a), (b, b))))
 
 
@@ -16,8 +16,8 @@ def cosine_of_rows(a: Tensor, b: Tensor) -> Tensor:
 
 
 def _row_sums(products: Tensor) -> Tensor:
-    # In float64 and row by row: a reduction over a whole matrix may be cut between threads, and then
-    # its last bits depend on how many there are
+    # In float64 and row by row: torch may divide the sum over a whole matrix between threads, and then its
+    # last bits depend on how many there are
     return products.double().sum(2)
 
 

@@ -1,9 +1,9 @@
-"""Batches of a pack: gathered from bytes into buffers that are used again, items side by side.
+"""Batches of a pack, gathered from the items into memory that is used again.
 
-The network's inputs are ordered item by item, so that a batch is k plain copies of bytes a tuple and one
-pass that makes numbers of them. Tuples as described in the thesis are flattened row by row: digit j owns
-some columns of each row. `item_order` translates; initial weights are drawn, and trained weights
-written, in the thesis' order.
+The network's inputs are in item order: all values of a tuple's first item, then those of the second. So a
+batch takes k plain copies of bytes for each tuple, and one pass that makes floats of them. The thesis
+flattens tuples row by row instead: digit j has some columns of each row. Initial weights are drawn, and
+trained weights written, in that order; `item_order` translates.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from dfa_tune.problems.epoch_sample import EpochSample
 
 
 def item_order(rows: int, columns: int, k: int) -> NDArray[np.int64]:
-    """(k * rows * columns,): the row-by-row position of each input of the item-by-item order."""
+    """(k * rows * columns,): for each input in item order, its position row by row."""
     return np.arange(k * rows * columns).reshape(rows, k, columns).transpose(1, 0, 2).reshape(-1)
 
 
 class Items:
-    """Item arrays on the device, copied there once while they stay the same array."""
+    """Item arrays on the device; an array is copied there once, however often it is asked for."""
 
     def __init__(self, device: torch.device, most: int) -> None:
-        self._device, self._most = device, most  # arrays kept: a training and a test one a stream
+        self._device, self._most = device, most  # how many arrays are kept
         self._known: list[tuple[NDArray[Any], Tensor]] = []
 
     def tensor(self, items: NDArray[Any]) -> Tensor:
@@ -40,7 +40,7 @@ class Items:
         for known, tensor in self._known:
             if known is items:
                 return tensor
-        with warnings.catch_warnings():  # of arrays over read-only memory; nothing here writes to them
+        with warnings.catch_warnings():  # torch warns of read-only arrays; nothing here writes to them
             warnings.simplefilter("ignore", UserWarning)
             tensor = torch.from_numpy(items.reshape(len(items), -1)).to(self._device)
         if len(self._known) >= self._most:
@@ -51,24 +51,24 @@ class Items:
 
 @dataclass(frozen=True)
 class Batch:
-    """Tuples of every stream, or of every member."""
+    """A batch of every member, or one that all members share."""
 
-    x: Tensor | None  # (P or 1, B, D), centred, not scaled; None where `inputs` is not wanted
-    chosen: list[Tensor]  # a stream's items, (B, k) each
+    x: Tensor | None  # (P or 1, B, D), centred, not scaled; None where no inputs are needed
+    chosen: list[Tensor]  # for each stream, the positions (B, k) of its tuples' items
     labels: Tensor  # (P or 1, B)
 
 
 class Batches:
-    """Gathers batches of draws, one draw a stream; both x and labels in the weights' type.
+    """Gathers batches of samples, one sample for each stream. Both x and labels are in the weights' type.
 
-    `stream_of`: each member's stream. Where all members share one, x and labels have a leading 1.
-    `at_once`: all streams are gathered by the same three kernels, which a GPU prefers; a CPU's cache prefers
-    stream after stream. None: by the device.
+    `stream_of`: the stream of each member. Where all members share one, x and labels have a leading 1.
+    `inputs` false: no x is gathered. `at_once`: gather all streams in three operations, as is faster on a
+    GPU; false: stream after stream, as is better for a CPU's cache; None: by the device.
     """
 
     def __init__(
         self,
-        draws: Sequence[EpochSample],
+        samples: Sequence[EpochSample],
         items: Items,
         stream_of: Sequence[int],
         size: int,
@@ -79,23 +79,25 @@ class Batches:
         inputs: bool = True,
         at_once: bool | None = None,
     ) -> None:
-        self.items = [items.tensor(draw.items) for draw in draws]
-        self._indices = [torch.from_numpy(np.ascontiguousarray(draw.indices)).to(device) for draw in draws]
-        labels = np.stack([draw.labels for draw in draws])
+        self.items = [items.tensor(sample.items) for sample in samples]
+        self._indices = [
+            torch.from_numpy(np.ascontiguousarray(sample.indices)).to(device) for sample in samples
+        ]
+        labels = np.stack([sample.labels for sample in samples])
         self._labels = torch.from_numpy(labels).to(device).to(dtype)
         self._centre = centre
-        # Where every member has a stream of its own, or all have one, nothing is copied
-        in_order = len(draws) == 1 or list(stream_of) == list(range(len(draws)))
+        # Nothing is copied where each member has a stream of its own, or all share one
+        in_order = len(samples) == 1 or list(stream_of) == list(range(len(samples)))
         self._spread = None if in_order else torch.tensor(stream_of, device=device)
-        self.tables: list[Table] = []  # a stream's frozen products, where they are known
+        self.tables: list[Table] = []  # for each stream its frozen products, where they are known
         self.size = size
-        k = draws[0].indices.shape[1]
+        k = samples[0].indices.shape[1]
         self._x = self._bytes = None
         if inputs:
             width = k * self.items[0].shape[1]
-            self._x = torch.empty(len(draws), size, width, dtype=dtype, device=device)
+            self._x = torch.empty(len(samples), size, width, dtype=dtype, device=device)
             self._pool = self._pooled() if at_once or (at_once is None and device.type != "cpu") else None
-            rows = size * k * (1 if self._pool is None else len(draws))
+            rows = size * k * (1 if self._pool is None else len(samples))
             self._bytes = self.items[0].new_empty(rows, self.items[0].shape[1])
 
     def get(self, part: slice) -> Batch:
@@ -103,7 +105,7 @@ class Batches:
         return self._batch([indices[part] for indices in self._indices], self._labels[:, part])
 
     def _batch(self, chosen: list[Tensor], labels: Tensor) -> Batch:
-        """The batch of each stream's items (B, k) and labels (S, B), side by side for the members."""
+        """The members' batch, from the items (B, k) of each of S streams and their labels (S, B)."""
         x = None if self._x is None else self._gather(self._x[:, : labels.shape[1]], chosen)
         if self._spread is not None:
             labels = labels.index_select(0, self._spread)
@@ -111,7 +113,7 @@ class Batches:
         return Batch(x, chosen, labels)
 
     def known(self, batch: Batch) -> Tensor | None:
-        """The frozen products of a batch, (P or 1, B, H)."""
+        """The frozen products of a batch, (P or 1, B, H); None where there are no tables."""
         if not self.tables:
             return None
         sums = [table.sums(chosen) for table, chosen in zip(self.tables, batch.chosen, strict=True)]
@@ -119,7 +121,7 @@ class Batches:
         return first if self._spread is None else first.index_select(0, self._spread)
 
     def _pooled(self) -> tuple[Tensor, Tensor]:
-        """The items of all streams in one array (M, D / k), and where each stream's begin, (S, 1, 1)."""
+        """The items of all streams in one array (M, D / k), and the first of each stream, (S, 1, 1)."""
         arrays: list[Tensor] = []
         for items in self.items:
             if not any(items is array for array in arrays):
@@ -144,27 +146,27 @@ class Batches:
 
 
 class FixedBatches(Batches):
-    """Batches for a recorded step: the next one is always taken from the same memory.
+    """Batches for a recorded step, which always reads the next one from the same memory.
 
     `begin`, a 0-dim integer on the device, is the first tuple of the next full batch.
     """
 
-    def __init__(self, draws: Sequence[EpochSample], items: Items, *arguments: Any, **named: Any) -> None:
-        super().__init__(draws, items, *arguments, **named)
+    def __init__(self, samples: Sequence[EpochSample], items: Items, *arguments: Any, **named: Any) -> None:
+        super().__init__(samples, items, *arguments, **named)
         self._known_items = items
         self._stacked = torch.stack(self._indices)  # (S, N, k)
         self._indices = list(self._stacked)
         self.begin = torch.zeros((), dtype=torch.int64, device=self._stacked.device)
         self._places = torch.arange(self.size, device=self._stacked.device)
 
-    def load(self, draws: Sequence[EpochSample]) -> bool:
-        """Take the tuples of another epoch, if their items are those known here; else leave all as it is."""
-        known = zip(draws, self.items, strict=True)
-        if not all(self._known_items.tensor(draw.items) is items for draw, items in known):
+    def load(self, samples: Sequence[EpochSample]) -> bool:
+        """Take the tuples of another epoch; False, and nothing is done, if their items are other arrays."""
+        known = zip(samples, self.items, strict=True)
+        if not all(self._known_items.tensor(sample.items) is items for sample, items in known):
             return False
-        for draw, indices, labels in zip(draws, self._indices, self._labels, strict=True):
-            indices.copy_(torch.from_numpy(np.ascontiguousarray(draw.indices)))
-            labels.copy_(torch.from_numpy(draw.labels))
+        for sample, indices, labels in zip(samples, self._indices, self._labels, strict=True):
+            indices.copy_(torch.from_numpy(np.ascontiguousarray(sample.indices)))
+            labels.copy_(torch.from_numpy(sample.labels))
         return True
 
     def next(self) -> Batch:

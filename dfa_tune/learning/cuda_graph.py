@@ -1,8 +1,8 @@
-"""A training step over the same tensors at every call: on a GPU a CUDA graph, launched as one.
+"""A training step that uses the same tensors at every call, recorded as a CUDA graph on a GPU.
 
 A step of a small network is some thirty kernels of a few microseconds each, and the host takes longer to
-launch them than the GPU to run them. Recorded once, they are launched together. All that changes from one
-step to the next lies on the device: the epoch's tuples, the place of the batch among them, and t.
+launch them than the GPU to run them. Recorded once, they are launched together. What changes from one step to
+the next lies on the device: the epoch's tuples, the first tuple of the batch, and t.
 """
 
 from __future__ import annotations
@@ -15,21 +15,22 @@ from torch import Tensor
 from dfa_tune.learning.batches import FixedBatches
 from dfa_tune.learning.step import Step, Sums
 
-WARM_UPS = 3  # before a capture: libraries set themselves up, which cannot be captured
-# Full batches in a training for which a capture is worth its tenths of a second; not yet measured on a GPU
+WARM_UPS = 3  # calls before a capture, in which libraries initialise: that cannot be captured
+# Full batches of a training from which a capture is worth its tenths of a second; an estimate
 WORTH_RECORDING = 1000
 
 
 class RecordedStep:
-    """The step on full batches of `batches`, and on no other tensors as long as it lives.
+    """The training step on full batches of `batches`, always with these tensors.
 
-    Where there is no GPU, or it cannot capture this step, each call computes it anew, to the same numbers.
+    Without a GPU, or where it cannot capture the step, each call runs its operations one by one: the numbers
+    are the same.
     """
 
     def __init__(self, step: Step, batches: FixedBatches, sums: Sums) -> None:
         self.batches, self.sums = batches, sums
         self._t = torch.ones((), dtype=torch.float64, device=batches.begin.device)
-        self._next = (0, 1)  # the first tuple and the t that the device's counters stand at
+        self._next = (0, 1)  # the first tuple and the t that the device has
 
         def take() -> None:
             step.take(batches, batches.next(), self._t, sums)
@@ -52,9 +53,9 @@ class RecordedStep:
 
 
 def captured(function: Callable[[], None], written: Sequence[Tensor]) -> torch.cuda.CUDAGraph | None:
-    """A CUDA graph of `function`; None where it cannot be captured. Either way nothing has changed.
+    """A CUDA graph of `function`; None where it cannot be captured. All values are as before.
 
-    `written`: the tensors that the function changes, save those that it writes anew at every call.
+    `written`: the tensors that the function changes and later reads. It may overwrite others at every call.
     """
     kept = [tensor.clone() for tensor in written]
 
@@ -65,17 +66,17 @@ def captured(function: Callable[[], None], written: Sequence[Tensor]) -> torch.c
     try:
         _warm_up(function, undo)
         graph = torch.cuda.CUDAGraph()
-        # Other threads of a worker (its heartbeat) may do what they like meanwhile
+        # Only this thread is restricted: others of a worker, such as its heartbeat, may use the GPU meanwhile
         with torch.cuda.graph(graph, capture_error_mode="thread_local"):
             function()
-    except RuntimeError:  # too little memory for a second set of activations, or an operation that waits
+    except RuntimeError:  # too little memory for another set of activations, or an operation that waits
         undo()
         return None
     return graph
 
 
 def _warm_up(function: Callable[[], None], undo: Callable[[], None]) -> None:
-    """Call it on a stream of its own, as torch asks for, each time from where things stand now."""
+    """Call the function on a stream of its own, as torch requires, each time from the present values."""
     main, side = torch.cuda.current_stream(), torch.cuda.Stream()  # type: ignore[no-untyped-call]
     side.wait_stream(main)
     try:

@@ -1,4 +1,4 @@
-"""What the members of a pack see: a stream of tuples a seed, drawn and gathered epoch by epoch."""
+"""The batches of a pack: each seed has its stream of tuples, drawn epoch by epoch."""
 
 from __future__ import annotations
 
@@ -20,14 +20,16 @@ AnyBatches = TypeVar("AnyBatches", bound=Batches)
 
 
 def centre(problem: Problem, training: Training) -> float:
-    """What is subtracted from inputs: a whole number leaves bytes exact in bfloat16's 8 bits."""
+    """What is subtracted from inputs; in bfloat16 a whole number, so that bytes stay exact in 8 bits."""
     return round(problem.mean) if training.precision == "bfloat16" else problem.mean
 
 
 class Loader:
-    """Batches of the streams that `seeds` have, members with one seed sharing one, on the network's device.
+    """Draws the tuples of every epoch and makes batches of them on the network's device.
 
-    `samples` and `size`: tuples a training epoch and a training batch.
+    `seeds` has one entry for each member; members with the same seed share a stream of tuples. An epoch has
+    `samples` tuples, a training batch `size` of them. What is drawn is checked: UserError where it is not
+    valid.
     """
 
     def __init__(
@@ -44,66 +46,67 @@ class Loader:
         self._centre = centre(problem, training)
         self._streams = list(dict.fromkeys(seeds))
         self._stream_of = [self._streams.index(seed) for seed in seeds]
-        # Kept: the arrays of a training epoch and of a test, and the tables of each
+        # Kept for each stream: the items of training and of testing, and a table for each of them
         self._items = Items(network.device, most=2 * len(self._streams))
         self.tables: list[Table] = []
         self._ahead: dict[int, list[EpochSample]] = {}
         self._checked: list[NDArray[Any]] = []  # items that are known to be valid
 
     def draw_ahead(self, epoch: int) -> None:
-        """Draw an epoch's training tuples while a GPU is busy."""
+        """Draw an epoch's training tuples before they are needed, while a GPU is busy."""
         self._ahead = {epoch: self._draw(epoch)}
 
     def train(self, epoch: int) -> Batches:
-        """The batches of an epoch."""
+        """The training batches of an epoch."""
         return self._train(epoch, Batches)
 
     def train_fixed(self, epoch: int) -> FixedBatches:
-        """The same, in memory that `load` fills again."""
+        """The training batches of an epoch, in memory that `load` fills again."""
         return self._train(epoch, FixedBatches)
 
     def load(self, batches: FixedBatches, epoch: int) -> bool:
-        """Put an epoch's tuples into `batches`; False where its items are others, and nothing is done."""
+        """Put an epoch's tuples into `batches`; False, and nothing is done, if its items are other arrays."""
         self._ahead = {epoch: self._drawn(epoch)}
         return batches.load(self._ahead[epoch])
 
     def test(self, epoch: int) -> tuple[Batches, int]:
-        """The batches, of TEST_CHUNK tuples, of an epoch's test, and how many tuples these are together."""
-        draws = [self._problem.test(seed, epoch) for seed in self._streams]
-        samples = len(draws[0].labels)
-        self._check(draws, samples, f"the test of epoch {epoch}")
+        """The batches of an epoch's test, of TEST_CHUNK tuples each, and the number of tuples in all."""
+        drawn = [self._problem.test(seed, epoch) for seed in self._streams]
+        self._check(drawn, None, f"the test of epoch {epoch}")
+        samples = len(drawn[0].labels)
         tests = -(-self._training.epochs // self._training.evaluate_every)
-        return self._batches(draws, min(TEST_CHUNK, samples), samples * tests, Batches), samples
+        return self._batches(drawn, min(TEST_CHUNK, samples), samples * tests, Batches), samples
 
     def _drawn(self, epoch: int) -> list[EpochSample]:
         return self._ahead.pop(epoch, None) or self._draw(epoch)
 
     def _draw(self, epoch: int) -> list[EpochSample]:
-        draws = [self._problem.train(seed, epoch) for seed in self._streams]
-        self._check(draws, self.samples, f"training epoch {epoch}")
-        return draws
+        drawn = [self._problem.train(seed, epoch) for seed in self._streams]
+        self._check(drawn, self.samples, f"training epoch {epoch}")
+        return drawn
 
-    def _check(self, draws: Sequence[EpochSample], samples: int, what: str) -> None:
-        for draw in draws:
-            if not any(draw.items is items for items in self._checked):
-                check_items(draw.items, self._problem.settings)
+    def _check(self, drawn: Sequence[EpochSample], samples: int | None, what: str) -> None:
+        for sample in drawn:
+            if not any(sample.items is items for items in self._checked):
+                check_items(sample.items, self._problem.settings)
                 if len(self._checked) >= 2 * len(self._streams):
                     self._checked.clear()
-                self._checked.append(draw.items)
-            check_sample(draw, self._problem.settings, samples, what)
+                self._checked.append(sample.items)
+            check_sample(sample, self._problem.settings, samples, what)
+            samples = len(sample.labels)  # as many in every stream
 
     def _train(self, epoch: int, kind: type[AnyBatches]) -> AnyBatches:
         return self._batches(self._drawn(epoch), self.size, self.samples * self._training.epochs, kind)
 
     def _batches(
-        self, draws: list[EpochSample], size: int, tuples: int, kind: type[AnyBatches]
+        self, drawn: list[EpochSample], size: int, tuples: int, kind: type[AnyBatches]
     ) -> AnyBatches:
-        """`tuples`: how many of their kind there will be in all."""
+        """Batches of `size`; `tuples`: how many will be drawn from these items in the whole training."""
         rule = self._network.rule
         frozen = not rule.trains_hidden
-        known = (frozen or rule.gate is not None) and pays(len(draws[0].items), tuples)
+        known = (frozen or rule.gate is not None) and pays(len(drawn[0].items), tuples)
         batches = kind(
-            draws,
+            drawn,
             self._items,
             self._stream_of,
             size,
@@ -117,7 +120,7 @@ class Loader:
         return batches
 
     def _table(self, stream: int, items: Tensor) -> Table:
-        """The frozen products of a stream's items, computed once while they stay the same."""
+        """The frozen products of a stream's items, computed again only when the items are another array."""
         for table in self.tables:
             if table.items is items and table.stream == stream:
                 return table

@@ -1,7 +1,7 @@
-"""Binary cross-entropy from logits, elementwise and the same wherever an element lies in its tensor.
+"""Binary cross-entropy from logits, element by element.
 
-`torch.sigmoid` and `softplus` treat the last elements of a tensor by another path than the others,
-with other last bits; a packed trial would then differ from the trial alone. `exp` and `log1p` do not.
+`torch.sigmoid` and `softplus` compute the last elements of a tensor in another way than the others, with
+other last bits, so that a packed trial would differ from the trial alone. `exp` and `log1p` do not.
 """
 
 from __future__ import annotations

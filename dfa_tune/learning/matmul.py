@@ -1,8 +1,8 @@
 """Matrix products and sums whose bits depend on neither the pack nor the number of threads.
 
-MKL's kernels sum in another order at a matrix's last rows and columns, where an operand does not begin at
-a multiple of 64 bytes (the second member's of an odd size), and where threads cut a matrix at an odd place.
-With all sizes multiples of 16 none of this was seen in float32 and bfloat16 (one to four threads, 180
+MKL's kernels sum in another order at a matrix's last rows and columns, in an operand that does not begin at a
+multiple of 64 bytes (the second member's, if its size is odd), and where threads divide a matrix at an odd
+place. With all sizes multiples of 16 this never happened in float32 and bfloat16 (one to four threads, 180
 shapes), nor in float64 with one or two threads. Other sizes are padded with zeros, which add nothing.
 """
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 BLOCK = 16
-CHUNK = 16_384  # torch cuts a sum of 32,768 elements or more between threads
+CHUNK = 16_384  # torch divides a sum of 32,768 elements or more between threads
 
 
 def whole(*sizes: int) -> bool:

@@ -1,8 +1,8 @@
 """Products with a frozen first layer, computed once for each item instead of once for each tuple.
 
 A tuple's preactivation is the sum of its items' products with their blocks of the weights:
-x W = sum_j x_j W_j. Where W never changes (random features, and the gates of `ntk` and `galu`), each
-x_j W_j is a row of a table that every epoch looks up: an epoch then costs a sum of k rows a tuple.
+x W = sum_j x_j W_j. Where W never changes (random features, and the gates of `ntk` and `galu`), each x_j W_j
+is a row of a table. An epoch then costs, for each tuple, a sum of k rows.
 """
 
 from __future__ import annotations
@@ -18,19 +18,20 @@ from dfa_tune.learning.matmul import multiply
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-CHUNK = 1024  # items multiplied at once: bounds the memory that they take as numbers
+CHUNK = 1024  # items multiplied at once, which bounds the memory that they take as floats
 
 
 def pays(items: int, tuples: int) -> bool:
-    """Whether a table of so many items costs less than so many tuples' own products."""
+    """Whether a table of so many items costs less than the products of so many tuples."""
     return items <= tuples
 
 
 class Table:
     """The products of one stream's items with each block of a frozen weight matrix.
 
-    items (M, D / k), weight (1, D, H) in item order, bias (1, 1, H) or None: rows (k M, H) with
-    scale * (item - centre) W_j, the bias added to the first block's. `stream`: whose weights these are.
+    From items (M, D / k), a weight (1, D, H) in item order and a bias (1, 1, H) or None it makes k M rows
+    (H): scale * (item - centre) W_j, with the bias added to those of the first block. `operand` converts to
+    the type in which matrices are multiplied. `stream`: whose weights these are.
     """
 
     def __init__(
@@ -58,5 +59,5 @@ class Table:
         self._rows = self._rows.view(-1, weight.shape[2])
 
     def sums(self, chosen: Tensor) -> Tensor:
-        """scale * (x - centre) W + b of the tuples of items (B, k): (B, H)."""
+        """scale * (x - centre) W + b, (B, H), of the tuples made of the items at `chosen` (B, k)."""
         return embedding_bag(chosen + self._offsets, self._rows, mode="sum")

@@ -1,4 +1,4 @@
-"""What a network and its training are: plain, frozen, validated; nothing here imports torch."""
+"""The settings of a network and of its training, validated and immutable. Does not import torch."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class Settings(BaseModel):
-    """A group of fields that no one changes after they were read; an unknown field is an error."""
+    """A group of fields that cannot be changed once they are read; an unknown field is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
@@ -22,9 +22,9 @@ class Settings(BaseModel):
 class Network(Settings):
     """A fully connected network with one logit (thesis section 2.1)."""
 
-    hidden: tuple[Width, ...] = (512,)  # widths of the hidden layers; 512 is the thesis' for parity
+    hidden: tuple[Width, ...] = (512,)  # widths of the hidden layers; the thesis has 512 for parity
     activation: str = "relu"
-    bias: bool = False  # one in every layer; the thesis shows none in its figures
+    bias: bool = False  # whether every layer has biases; those of the thesis have none
     # Standard deviation of `gaussian_features`' frozen weights; null: sqrt(6 / (fan_in + fan_out))
     feature_std: Positive | None = None
 
@@ -52,8 +52,8 @@ class Training(Settings):
     """How long and with what steps a network is trained."""
 
     epochs: Annotated[int, Field(ge=1, le=1_000_000, strict=True)] = 20
-    batch_size: Annotated[int, Field(ge=1, strict=True)] | Literal["full"] = 128  # full: one step an epoch
+    batch_size: Annotated[int, Field(ge=1, strict=True)] | Literal["full"] = 128  # full: one step per epoch
     weight_decay: NotNegative = 0.0  # coupled: added to the gradient (thesis: 1e-3 for parity)
     precision: Literal["float32", "bfloat16", "float64"] = "float32"  # of the matrix products
     device: Literal["auto", "cpu", "cuda"] = "auto"  # auto: a GPU where Ray offers one
-    evaluate_every: Annotated[int, Field(ge=1, strict=True)] = 1  # epochs between two rows; the last has one
+    evaluate_every: Annotated[int, Field(ge=1, strict=True)] = 1  # epochs from one test to the next

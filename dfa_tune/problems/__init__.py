@@ -1,1 +1,1 @@
-"""What is learnt: data sets, parity of digits, clusters. Seeds in, arrays out."""
+"""What is learnt: data sets, and problems that draw arrays of tuples from a seed."""

@@ -1,8 +1,8 @@
-"""The data sets that parity is made of: digit-like images as uint8 arrays, and where they are.
+"""The data sets of images, where their files are, and their content as uint8 arrays.
 
-`digits` comes with scikit-learn and needs no download. The others lie in torchvision's layout,
-`<data>/MNIST/raw/train-images-idx3-ubyte` and so on; torchvision downloads them on first use, and
-the IDX files are read here, so that nothing but a download needs torch.
+`digits` comes with scikit-learn and needs no download. The others have torchvision's layout,
+`<data>/MNIST/raw/train-images-idx3-ubyte` and so on, and torchvision downloads them on first use. The files
+are read here, so that only a download needs torch.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ class DataSet:
     shape: tuple[int, int] = (28, 28)
 
 
-# digits: scikit-learn has no split of its own; four fifths are for training
+# scikit-learn does not split its digits; here four fifths are for training
 DATASETS = {
     "digits": DataSet(folder=None, train=1437, test=360, shape=(8, 8)),
     "mnist": DataSet(folder="MNIST", train=60_000, test=10_000),
     "fashion-mnist": DataSet(folder="FashionMNIST", train=60_000, test=10_000),
     "kmnist": DataSet(folder="KMNIST", train=60_000, test=10_000),
 }
-DIGITS_DIGEST = "47feec1550db077e"  # of the arrays that load_images("digits") gives; checked when it does
-SPLIT_SEED = 20210401  # fixed for good: another split would be another data set
+DIGITS_DIGEST = "47feec1550db077e"  # of the arrays of load_images("digits"), which checks it
+SPLIT_SEED = 20210401  # never changed: another split would be another data set
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Images:
 
 
 def data_folder(data: str | Path | None = None) -> Path:
-    """Where the data sets lie: `data`, else the environment's DFA_TUNE_DATA, else the user's cache."""
+    """Where the data sets are: `data`, else the environment variable DFA_TUNE_DATA, else the user's cache."""
     named = data or os.environ.get(DATA_VARIABLE)
     if named:
         return Path(named).expanduser()
@@ -136,7 +136,7 @@ def digest(*parts: Images) -> str:
 
 
 def how_to_get(name: str, folder: Path) -> str:
-    """What to tell someone whose machine lacks the files."""
+    """How to get the files of a data set that this machine lacks, for a message."""
     names = ", ".join(path.name for path in raw_files(name, folder).values())
     raw = folder / str(DATASETS[name].folder) / "raw"
     return (
@@ -160,9 +160,10 @@ def _load_digits() -> tuple[Images, Images]:
 
 
 def _digits_table() -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Pixels (1797, 8, 8) and digits (1797,): from scikit-learn's own file where it is where it was.
+    """Pixels (1797, 8, 8) and digits (1797,), from scikit-learn's own file where it is found.
 
-    Importing scikit-learn for it takes every worker two seconds and 90 MB; the digest tells if it changes.
+    Importing scikit-learn instead would cost every worker two seconds and 90 MB. The digest tells if the file
+    has changed.
     """
     package = find_spec("sklearn")
     for folder in package.submodule_search_locations or () if package is not None else ():
@@ -193,10 +194,10 @@ def _pair(images_file: Path, labels_file: Path, shape: tuple[int, int]) -> Image
 
 
 def read_idx(path: Path, rank: int) -> NDArray[np.uint8]:
-    """The uint8 array of an IDX file (a big-endian header, then the bytes), mapped and not copied.
+    """The uint8 array of an IDX file (a big-endian header, then the bytes): the mapped file, read-only.
 
-    All processes of a machine that map a file share one copy of it; the array is read-only. Raises UserError
-    where the file is no IDX file of bytes with `rank` dimensions, or its length is not what its header says.
+    All processes of a machine share one copy of a mapped file. Raises UserError where the file is not an IDX
+    file of bytes with `rank` dimensions, or its length is not what its header says.
     """
     header = 4 + 4 * rank
     try:
@@ -224,7 +225,7 @@ def read_idx(path: Path, rank: int) -> NDArray[np.uint8]:
 def moments(pixels: NDArray[np.uint8], positions: NDArray[np.int64]) -> tuple[float, float]:
     """Mean and standard deviation of the pixels of the images at `positions`, from exact sums.
 
-    Some images at a time: NumPy's own would make 64-bit numbers of all of them, eight times the data.
+    A thousand images at a time: NumPy's own functions would convert all of them to 64-bit numbers at once.
     """
     counts = np.zeros(256, np.int64)
     for start in range(0, len(positions), 1024):

@@ -1,4 +1,4 @@
-"""Fetching a data set on first use, through torchvision; fails within seconds where there is no network."""
+"""Downloads a data set on first use, through torchvision. Without a network it fails within seconds."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from pathlib import Path
 from dfa_tune.errors import UserError
 from dfa_tune.problems.datasets import DATASETS, data_folder, how_to_get, missing_files
 
-# Where torchvision downloads from: asked before torchvision is imported, which alone takes seconds
+# torchvision's servers, asked before torchvision is imported, which takes seconds
 SERVERS = {
     "mnist": ["https://ossci-datasets.s3.amazonaws.com/mnist/", "http://yann.lecun.com/exdb/mnist/"],
     "fashion-mnist": ["http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"],
     "kmnist": ["http://codh.rois.ac.jp/kmnist/dataset/kmnist/"],
 }
-PROBE_SECONDS = 4.0  # a mirror that has not answered by then is taken for unreachable
+PROBE_SECONDS = 4.0  # a server that has not answered by then counts as unreachable
 
 
 def ensure(name: str, data: str | Path | None = None) -> None:
@@ -33,7 +33,7 @@ def ensure(name: str, data: str | Path | None = None) -> None:
             f"data set {name!r}: {missing} is missing, and no download server answers."
             f" {how_to_get(name, folder)}"
         )
-    from torchvision import datasets  # seconds: only a download pays for it
+    from torchvision import datasets  # takes seconds to import
 
     kind = getattr(datasets, str(DATASETS[name].folder))
     try:
@@ -50,7 +50,7 @@ def ensure(name: str, data: str | Path | None = None) -> None:
 
 
 def _reachable(urls: list[str]) -> bool:
-    """Whether any of `urls` answers; asked at once, in threads, since resolving a name has no time-out."""
+    """Whether any of `urls` answers. They are asked in threads, since resolving a name has no time-out."""
     answered = threading.Event()
     pending = [threading.Thread(target=_ask, args=(url, answered), daemon=True) for url in urls]
     for thread in pending:
@@ -67,6 +67,6 @@ def _ask(url: str, answered: threading.Event) -> None:
         with urllib.request.urlopen(request, timeout=PROBE_SECONDS):
             answered.set()
     except urllib.error.HTTPError:
-        answered.set()  # a folder that may not be listed is still a server that answers
+        answered.set()  # a server that refuses to list the folder does answer
     except OSError:
         return

@@ -13,15 +13,15 @@ from dfa_tune.problems.settings import ProblemSettings
 
 @dataclass(frozen=True)
 class EpochSample:
-    """The tuples of one epoch (or one test), not yet gathered.
+    """The tuples of one epoch, or of one test, as indices into a shared array.
 
-    Tuple i is the `items` at `indices[i]` side by side, flattened row by row. Nothing is copied
-    until a batch is wanted: 60,000 tuples of three digits would be 140 MB as bytes.
+    Tuple i is the items at `indices[i]` side by side, flattened row by row. Nothing is copied until a batch
+    is gathered: 60,000 tuples of three digits would be 140 MB as bytes.
     """
 
     items: NDArray[Any]  # (M, rows, columns), uint8 or float32
     indices: NDArray[np.int64]  # (N, k)
-    labels: NDArray[np.uint8]  # (N,): 0 or 1
+    labels: NDArray[np.uint8]  # (N,): 0 to classes - 1
 
     def gather(self, part: slice = slice(None)) -> NDArray[Any]:
         """The flattened inputs of some tuples: (N, rows * k * columns), in the items' type."""
@@ -30,7 +30,7 @@ class EpochSample:
 
 
 class Problem(Protocol):
-    """What is learnt. `inputs` values a tuple; network inputs are (value - mean) / std."""
+    """What is learnt. A tuple has `inputs` values, and the network sees (value - mean) / std."""
 
     inputs: int
     mean: float

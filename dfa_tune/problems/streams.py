@@ -1,7 +1,7 @@
-"""One seed, many independent streams of random numbers, each with a name.
+"""Independent streams of random numbers, each with a name, derived from one seed.
 
-Two rules with one seed then differ in the rule alone: drawing more numbers for the feedback
-changes neither the data nor the initial weights.
+So two rules with one seed differ in the rule alone: drawing more numbers for the feedback changes neither the
+data nor the initial weights.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ STREAMS = ("train", "test", "validation", "labels", "weights", "feedback")
 
 
 def generator(seed: int, stream: str, *index: int) -> np.random.Generator:
-    """The generator of `stream`, one of STREAMS, under `seed`; `index` names a part (an epoch, a layer).
+    """The generator of `stream`, one of STREAMS, under `seed`; `index` names a part, as an epoch or a layer.
 
-    Each (seed, stream, index) has its own state, so epoch 7 needs no replay of the first six.
+    Each (seed, stream, index) has a generator of its own, so epoch 7 can be drawn without the six before it.
     """
     if stream not in STREAMS:
         raise ValueError(f"unknown stream {stream!r}; valid: {', '.join(STREAMS)}")

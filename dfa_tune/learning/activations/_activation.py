@@ -1,4 +1,4 @@
-"""What an activation's module gives."""
+"""What the module of an activation holds: one `ACTIVATION`."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Activation:
-    """A function of the preactivations a, any shape, and its derivative from a and h = value(a).
+    """A function of the preactivations a, of any shape, and its derivative from a and h = value(a).
 
-    On a CPU each element's result must not depend on where it lies in the tensor, or a packed
-    trial would differ from the trial alone; `Tensor.sigmoid` breaks this in its last bit, `exp`,
-    `tanh`, `cos` and arithmetic do not.
+    On a CPU the result for an element must not depend on its place in the tensor, or a packed trial would
+    differ from the trial alone. This holds for `exp`, `tanh`, `cos` and arithmetic, but not for the last bit
+    of `Tensor.sigmoid`.
     """
 
     value: Callable[[Tensor], Tensor]

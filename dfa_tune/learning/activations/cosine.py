@@ -1,4 +1,4 @@
-"""cos(a); with random weights and phases the features of `fourier_features`."""
+"""cos(a). With random weights and phases these are the features of `fourier_features`."""
 
 from dfa_tune.learning.activations._activation import Activation
 

@@ -1,4 +1,1 @@
-"""Each module is a feedback initialisation: how the fixed random matrices are drawn.
-
-The file's name is the name in a search space.
-"""
+"""Each module is a feedback initialisation: how feedback matrices are drawn. A search space has its name."""

@@ -1,4 +1,1 @@
-"""Each module is an optimizer: what a step does with a gradient.
-
-The file's name is the name in a search space.
-"""
+"""Each module is an optimizer: what a step does with a gradient. Its name is the name in a search space."""

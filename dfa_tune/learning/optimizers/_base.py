@@ -1,7 +1,7 @@
-"""What an optimizer's module gives: a class `Optimizer` that derives from `Base`.
+"""What the module of an optimizer holds: a class `Optimizer` that derives from `Base`.
 
-The formulas are those of thesis section 1.4, each parameter (P, rows, columns) with its own state
-and each of the P members with its own learning rate, (P, 1, 1).
+The formulas are those of thesis section 1.4. Each parameter (P, rows, columns) has its own state, and each of
+the P members its own learning rate, (P, 1, 1).
 """
 
 from __future__ import annotations
@@ -16,23 +16,23 @@ if TYPE_CHECKING:
 
 EPSILON = 1e-8  # the thesis' smoothing constant
 RHO = 0.9  # decay of running averages, and of the velocity
-# Elements updated in a training from which fused steps are worth it: each saves 0.2 to 1 ns, and numba takes
-# one to three seconds to load, once a process
+# Elements updated in a training from which fused steps are worth it: they save 0.2 to 1 ns for each element,
+# and loading numba takes a process one to three seconds
 WORTH_FUSING = 2**32
-# A fused step takes one thread, and about as long as torch's operations on this many
+# A fused step uses one thread, and takes about as long as torch's operations with this many
 THREADS_AS_FAST = 2
 
 
 class Base:
-    """One parameter's optimizer. `slots` state tensors of the parameter's shape, at first zero.
+    """The optimizer of one parameter, with `slots` state tensors of its shape that begin at zero.
 
-    `scratch` tensors of the same shape are for what a step computes on its way: written anew at every
-    step, a tensor of megabytes costs more in fresh memory than in arithmetic.
+    A step may use `scratches` further tensors of this shape, in `scratch`, for intermediate results:
+    allocating megabytes at every step would cost more than the arithmetic.
     """
 
     slots: ClassVar[int] = 0
     scratches: ClassVar[int] = 0
-    fuses: ClassVar[bool] = False  # whether there is a `step_fused`
+    fuses: ClassVar[bool] = False  # whether the class has a `step_fused`
 
     def __init__(self, parameter: Tensor) -> None:
         self.parameter = parameter
@@ -41,7 +41,7 @@ class Base:
         self.fused = False
 
     def fuse(self, steps: int) -> None:
-        """Take fused steps from now on, where so many are worth it and give the same bits."""
+        """Take fused steps from now on, if that is worth it for so many `steps` and gives the same bits."""
         import torch
 
         here = self.parameter.device.type == "cpu" and self.parameter.dtype == torch.float32
@@ -52,15 +52,15 @@ class Base:
     def step(self, gradient: Tensor, learning_rate: Tensor, t: int | Tensor) -> None:
         """Update the parameter in place; `gradient` may be overwritten.
 
-        t counts steps from 1: an int, or a 0-dim float64 on the device, which must not be read: a recorded
-        step (`learning/cuda_graph.py`) is the same function at every t.
+        t counts steps from 1. It is an int, or a 0-dim float64 on the device, whose value must not be read: a
+        recorded step (`learning/cuda_graph.py`) runs the same operations at every t.
         """
         raise NotImplementedError
 
     def step_fused(self, gradient: Tensor, learning_rate: Tensor, decay: float, t: int | Tensor) -> None:
-        """`step` with gradient + decay * parameter, to the last bit, by kernels (`_kernels.py`).
+        """What `step` does with gradient + decay * parameter, to the last bit, in kernels (`_kernels.py`).
 
-        In float32 on a CPU only.
+        Only in float32 on a CPU.
         """
         raise NotImplementedError
 
@@ -77,25 +77,25 @@ class Base:
         self.step(computed, learning_rate, t)
 
     def evaluated(self) -> Tensor:
-        """The parameter theta that is tested; differs from where gradients are taken for Nesterov only."""
+        """The parameter that is tested. Only for Nesterov it is not the one at which gradients are taken."""
         return self.parameter
 
     @classmethod
     @cache
     def same_bits(cls) -> bool:
-        """Whether a fused step gives what `step` gives here, to the last bit.
+        """Whether a fused step gives what `step` gives on this machine, to the last bit.
 
-        What torch rounds and where is not promised by it: another version or another processor's code may do
-        it differently. Then `step` is what counts, for results stay comparable.
+        torch does not promise where it rounds: another version, or its code for another processor, may
+        differ. Then `step` is used, so that results stay comparable.
         """
         import numba
         import torch
 
         settings: Any = numba.config
-        if not cls.fuses or settings.DISABLE_JIT:  # the user's, to look into kernels: then there are none
+        if not cls.fuses or settings.DISABLE_JIT:  # a user may switch the compiler off, to look into kernels
             return False
         random = torch.Generator().manual_seed(0)
-        shape = (3, 7, 1_013)  # odd: the ends that no vector instruction fills count too
+        shape = (3, 7, 1_013)  # odd: elements beyond the last full vector are compared too
         theta = torch.randn(shape, generator=random)
         rates = torch.tensor([1e-3, 0.1, 3.0]).view(-1, 1, 1)
         ours, torchs = cls(theta.clone()), cls(theta.clone())

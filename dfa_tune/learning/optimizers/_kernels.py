@@ -1,13 +1,13 @@
 """The optimizers' steps on a CPU, each in one pass over memory, or two around a square root.
 
-torch takes a step as five to ten operations, each of which reads and writes megabytes. A kernel here
-does to each element what those operations do, rounding where they round: its bits are theirs, which
-`same_bits` (`_base.py`) checks before a kernel is used. Hence `fma` where torch multiplies and adds in one
-rounding (`addcmul`, and `add` with an alpha), and hence a square root that torch itself takes where torch's
-is not the one of IEEE 754 (`sqrt`, which is MKL's; `rsqrt` is 1 / sqrt, exact).
+torch takes a step as five to ten operations, each of which reads and writes megabytes. A kernel here does to
+each element what those operations do and rounds where they round, so that the bits are the same; `same_bits`
+(`_base.py`) checks this before a kernel is used. So `fma` stands where torch multiplies and adds with one
+rounding (`addcmul`, and `add` with an alpha). Square roots are left to torch where its own are not those of
+IEEE 754 (`sqrt` is MKL's; `rsqrt` is 1 / sqrt, exact).
 
-All arrays are (P, N) in float32, `learning_rate` is (P,); `decay` is the weight decay that is still to be
-added to the gradient. numba compiles a kernel when it is first called, once a machine: in a second.
+All arrays are (P, N) in float32, `learning_rate` is (P,). `decay` is the weight decay, which is still to be
+added to the gradient. numba compiles a kernel at its first call on a machine, in a second.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ fma: Any = intrinsic(_fma)  # a b + c in one rounding
 
 
 def _kernel(function: Any) -> Any:
-    """Compiled when first called, kept on disk; a division by zero gives infinity, as torch's does."""
+    """Compiled at the first call and kept on disk. A division by zero gives infinity, as in torch."""
     try:
         return numba.njit(function, error_model="numpy", nogil=True, cache=True)
     except RuntimeError:  # no folder for it can be written

@@ -1,4 +1,1 @@
-"""Each module is a learning rule: how the errors reach the hidden layers.
-
-The file's name is the name in a search space.
-"""
+"""Each module is a learning rule: how errors reach the hidden layers. Its name is that in a search space."""

@@ -1,4 +1,4 @@
-"""Direct feedback alignment: the output error for all hidden layers (Nokland 2016; thesis section 1.2)."""
+"""Direct feedback alignment: every hidden layer gets the output error (Nokland 2016; thesis section 1.2)."""
 
 from dfa_tune.learning.rules._rule import Rule
 

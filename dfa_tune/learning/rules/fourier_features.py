@@ -1,4 +1,4 @@
-"""cos(W x + b), frozen: the "Gaussian features" of Daniely and Malach 2020."""
+"""Frozen features cos(W x + b): the "Gaussian features" of Daniely and Malach 2020."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Gated linear units with a hard gate: h = (W x) * [W_g x > 0], W_g frozen.
 
-Fiat, Malach and Shalev-Shwartz 2019; used as the neural tangent kernel's stand-in by Daniely and Malach 2020.
+Fiat, Malach and Shalev-Shwartz 2019. Daniely and Malach 2020 use them in place of the neural tangent kernel.
 """
 
 from dfa_tune.learning.rules._rule import Rule

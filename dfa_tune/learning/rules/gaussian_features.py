@@ -1,4 +1,4 @@
-"""Random features with normal weights, frozen (thesis section 1.3.2)."""
+"""Frozen random features with normal weights (thesis section 1.3.2)."""
 
 from __future__ import annotations
 

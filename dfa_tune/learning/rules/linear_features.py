@@ -1,4 +1,4 @@
-"""Random linear features: as `relu_features`, without the ReLU (thesis section 1.3.2)."""
+"""Frozen random linear features: `relu_features` without the ReLU (thesis section 1.3.2)."""
 
 from dfa_tune.learning.rules._rule import Rule
 

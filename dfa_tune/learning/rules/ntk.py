@@ -1,6 +1,6 @@
-"""The thesis' neural tangent kernel: gates that stay as initialised (section 1.3.1).
+"""The thesis' neural tangent kernel: gated linear units whose gates are frozen (section 1.3.1).
 
-h = (W x) * sigmoid(W_g x), a gated linear unit whose W_g is frozen.
+h = (W x) * sigmoid(W_g x), with W_g as initialised.
 """
 
 from dfa_tune.learning.rules._rule import Rule

@@ -1,4 +1,4 @@
-"""Only the output layer of the ordinary network is trained (thesis section 2.2)."""
+"""Only the output layer of the ordinary network is trained (thesis section 2.2): "shallow" learning."""
 
 from dfa_tune.learning.rules._rule import Rule
 

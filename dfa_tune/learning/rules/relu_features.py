@@ -1,4 +1,4 @@
-"""Random ReLU features: the hidden layer as initialised, frozen (thesis section 1.3.2)."""
+"""Frozen random ReLU features: the hidden layer stays as initialised (thesis section 1.3.2)."""
 
 from dfa_tune.learning.rules._rule import Rule
 

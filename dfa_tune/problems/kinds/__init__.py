@@ -1,1 +1,1 @@
-"""One module a problem; the module's name is the `problem.kind` of a search space."""
+"""Each module is a problem; its name is the `problem.kind` of a search space."""

@@ -1,6 +1,6 @@
 """Randomly labelled clusters (thesis section 2.2; Chizat and Bach 2020).
 
-In the first two of d dimensions c^2 clusters lie on a grid; the other dimensions are noise.
+In the first two of d dimensions, c^2 clusters lie on a grid. The other dimensions are noise.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ class Settings(ProblemSettings):
     n: Count = 256  # training points
     d: Annotated[int, Field(ge=2, le=100_000, strict=True)] = 15  # dimensions
     test_samples: Count = 4000
-    labels: Literal["random"] | tuple[Label, ...] = "random"  # a list: one a cluster, p at column p mod c
-    radius: Literal["magnitude", "area"] = "magnitude"  # uniform in radius (thesis), or on the disk
+    labels: Literal["random"] | tuple[Label, ...] = "random"  # or one per cluster; p is at column p mod c
+    radius: Literal["magnitude", "area"] = "magnitude"  # uniform in the radius (thesis), or on the disk
 
     @model_validator(mode="after")
     def _one_label_a_cluster(self) -> Settings:
@@ -54,7 +54,7 @@ _Settings = Settings  # for annotations inside Problem, where the name is an att
 
 
 class Problem:
-    """n training points and test points of one seed; each epoch visits the same points in a new order."""
+    """Points drawn once for each seed; each epoch visits the n training points in a new order."""
 
     Settings: ClassVar = Settings
     mean, std = 0.0, 1.0  # inputs are used as they are
@@ -65,13 +65,13 @@ class Problem:
         self._known: dict[tuple[int, str], tuple[NDArray[np.float32], NDArray[np.uint8]]] = {}
 
     def train(self, seed: int, epoch: int) -> EpochSample:
-        """The seed's n training points, in this epoch's order."""
+        """The seed's n training points, in the order of this epoch."""
         points, labels = self._points(seed, "train", self.settings.n)
         order = generator(seed, "train", epoch).permutation(len(labels))
         return EpochSample(points, order[:, None], labels[order])
 
     def test(self, seed: int, epoch: int) -> EpochSample:
-        """The seed's test points, the same at every epoch; a validation split has its own."""
+        """The seed's test points, the same at every epoch; with `split` "validation" they are others."""
         points, labels = self._points(seed, self._split, self.settings.test_samples)
         return EpochSample(points, np.arange(len(labels))[:, None], labels)
 
@@ -93,7 +93,7 @@ def centres(clusters: int) -> NDArray[np.float64]:
 
 
 def cluster_labels(settings: Settings, seed: int) -> NDArray[np.uint8]:
-    """The label of each cluster (c^2,): as given, or half (rounded down) 0, drawn from the seed alone."""
+    """The label of each cluster (c^2,): as given, or half (rounded down) 0, chosen by the seed alone."""
     if settings.labels != "random":
         return np.array(settings.labels, np.uint8)
     count = settings.clusters**2

@@ -1,7 +1,7 @@
 """Parity of k stacked digits (thesis section 2.1; Daniely and Malach 2020).
 
-A tuple is k images side by side; its label is the parity of the sum of their digits. Each epoch
-draws fresh tuples, for training and for testing.
+A tuple is k images side by side, and its label is the parity of the sum of their digits. Every epoch draws
+new tuples, for training and for testing.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ class Settings(ProblemSettings):
     kind: Literal["parity"] = "parity"
     dataset: Literal["digits", "mnist", "fashion-mnist", "kmnist"] = "mnist"
     k: Annotated[int, Field(ge=1, le=64, strict=True)] = 3  # digits in a tuple
-    train_samples: Count | None = None  # tuples a training epoch; null: one for each training image
-    test_samples: Count | None = None  # tuples a test; null: one for each test image
+    train_samples: Count | None = None  # tuples in a training epoch; null: as many as training images
+    test_samples: Count | None = None  # tuples in a test; null: as many as test images
 
     def resolved(self) -> Settings:
         """The same problem with its sample counts written out: what a trial's id is made from."""
@@ -63,7 +63,7 @@ class Settings(ProblemSettings):
 
 @dataclass(frozen=True)
 class Part:
-    """Some of a data set's images, by their positions: the pixels themselves are shared, never copied."""
+    """Some of a data set's images, by their positions; the pixels are shared, not copied."""
 
     images: Images
     positions: NDArray[np.int64]
@@ -75,9 +75,8 @@ _Settings = Settings  # for annotations inside Problem, where the name is an att
 class Problem:
     """Tuples of k images, labelled by the parity of their digits' sum.
 
-    `split`: "test" trains on all training images and tests on the test images; "validation" holds
-    out a sixth of the training images and tests on those, so that what chooses a learning rate is
-    never a test image.
+    `split` "test": trained on all training images, tested on the test images. "validation": a sixth of the
+    training images is held out and tested on, so that no test image takes part in choosing a learning rate.
     """
 
     Settings: ClassVar = Settings
@@ -95,12 +94,12 @@ class Problem:
         self._replace = settings.dataset == "digits"
 
     def train(self, seed: int, epoch: int) -> EpochSample:
-        """Fresh training tuples: (train_samples, k) indices from stream "train"."""
+        """New training tuples: (train_samples, k) indices from the stream "train"."""
         assert self.settings.train_samples is not None
         return self._draw(self._training, self.settings.train_samples, generator(seed, "train", epoch))
 
     def test(self, seed: int, epoch: int) -> EpochSample:
-        """Fresh test tuples: (test_samples, k) indices from stream "test"."""
+        """New test tuples: (test_samples, k) indices from the stream "test"."""
         assert self.settings.test_samples is not None
         return self._draw(self._testing, self.settings.test_samples, generator(seed, "test", epoch))
 
@@ -116,7 +115,7 @@ class Problem:
 
 
 def _permuted(rng: np.random.Generator, count: int, samples: int) -> NDArray[np.int64]:
-    """`samples` of `count` positions without replacement; for more, permutation after permutation."""
+    """`samples` of `count` positions without replacement; beyond `count`, further permutations follow."""
     rounds = -(-samples // count)
     return np.concatenate([rng.permutation(count) for _ in range(rounds)])[:samples]
 
