@@ -31,7 +31,8 @@ Group = dict[str, Any]  # the content of `problem`, `network` or `training`
 class Point:
     """One combination of the axes' values.
 
-    `problem` has its sample counts resolved, and `training` its batch size as a number. Learning rates are tuned at the point `tuned_at`; None: at this one.
+    `problem` has its sample counts resolved, and `training` its batch size as a number. Learning rates are
+    tuned at the point `tuned_at`; None: at this one.
     """
 
     problem: ProblemSettings

@@ -24,8 +24,9 @@ Stage = Literal["tune", "repeat"]
 class Trial:
     """Everything that determines a training run, and the stage that it belongs to.
 
-    `problem` has its sample counts resolved, and `training` its batch size as a number. The columns `test_*` are measured on `split`. `data_digest` identifies
-    the content of the data set; None where data are generated.
+    `problem` has its sample counts resolved, and `training` its batch size as a number. The columns `test_*`
+    are measured on `split`. `data_digest` identifies the content of the data set; None where data are
+    generated.
     """
 
     problem: ProblemSettings
