@@ -1,9 +1,9 @@
-"""Target 2's other half: bfloat16 products against float32 over ten paired seeds.
+"""What bfloat16 products do to the accuracy, compared with float32 over ten paired seeds.
 
-    uv run python -m benchmarks accuracy --data DIR         # MNIST; without --data the embedded digits
+    uv run python -m benchmarks accuracy --data DIR         # MNIST; without --data, the embedded digits
 
-Each pair has the same data, initial weights and feedback. Of the mean test accuracy of the last ten epochs
-the 95% interval of the paired difference (Student's t) must lie inside +-0.01.
+Both runs of a pair have the same data, initial weights and feedback. Compared is the mean test accuracy of
+the last ten epochs: the 95% interval of the paired difference (Student's t) must lie inside +-0.01.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from dfa_tune.problems.kinds.parity import Problem, Settings
 from dfa_tune.registry import RULES
 
 SEEDS, EPOCHS, WINDOW = 10, 20, 10
-# Rule, optimizer, learning rate and weight decay. RMSProp's are figure 3.4's; at 3e-4 and a decay of 1e-4 DFA
-# varies so much between seeds that ten pairs could not tell (+0.0055, 95%: -0.0067 to +0.0178)
+# Rule, optimizer, learning rate and weight decay. Those of RMSProp are from figure 3.4: at a rate of 3e-4 and
+# a weight decay of 1e-4, DFA varies too much between seeds for ten pairs (+0.0055, 95%: -0.0067 to +0.0178)
 CASES = (("bp", "sgd", 0.1, 1e-4), ("dfa", "sgd", 0.018, 1e-4), ("dfa", "rmsprop", 1.7e-4, 1e-3))
 LIMIT = 0.01
 
 
 def measure(options: Options) -> list[Figure]:
-    """The largest distance of the interval from zero, for each case."""
+    """For each case, the end of the interval that is farther from zero."""
     torch.set_num_threads(options.threads)
     if options.data is None:
         samples = 5_000 if options.quick else 30_000
@@ -54,7 +54,7 @@ def _case(
     reach = float(stats.t.ppf(0.975, len(difference) - 1) * stats.sem(difference))
     return Figure(
         group="2 accuracy",
-        name=f"{rule} {optimizer} {problem.settings.dataset}: accuracy, bfloat16 less float32, 95% within +-",
+        name=f"{rule} {optimizer} {problem.settings.dataset}: test accuracy with bfloat16 minus float32",
         value=max(abs(mean - reach), abs(mean + reach)),
         unit="",
         target=(LIMIT, LIMIT),
@@ -83,7 +83,7 @@ def _accuracies(
     *,
     bfloat16: bool,
 ) -> np.ndarray:
-    """The mean of the last epochs' test accuracy, (SEEDS,)."""
+    """The mean test accuracy over the last WINDOW epochs, (SEEDS,)."""
     epochs = 4 if options.quick else EPOCHS
     training = Training(
         epochs=epochs,

@@ -1,8 +1,8 @@
-"""What we compare with: the floor, and what people write first. Parity and clusters, one network, float32.
+"""What the training is compared with: one network in float32, on parity or clusters.
 
-*floor*: the unavoidable matrix products of an epoch, into buffers that are there, and nothing else.
-*DataLoader loop*: `TensorDataset`, `DataLoader`, autograd, `torch.optim.SGD`, `.item()` a batch.
-*plain autograd*: the same by slices of a permutation, without the DataLoader and without `.item()`.
+*floor*: the matrix products that an epoch cannot avoid, written into existing buffers, and nothing else.
+*DataLoader loop*: `TensorDataset`, `DataLoader`, autograd, `torch.optim.SGD`, and `.item()` at every batch.
+*plain autograd*: the same with slices in place of the DataLoader, and without `.item()`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ TEST_CHUNK = 1024
 def floor(
     samples: int, tests: int, inputs: int, width: int, batch: int, dtype: torch.dtype = torch.float32
 ) -> Callable[[], None]:
-    """An epoch's products x W and x^T delta of every batch, and its test's x W."""
+    """The products of one epoch: x W and x^T delta for every batch, and x W for its test."""
     weight = torch.rand(inputs, width).to(dtype)
     gradient = torch.empty_like(weight)
     training, testing = _operands(samples, batch, weight), _operands(tests, TEST_CHUNK, weight)
@@ -39,7 +39,7 @@ def floor(
 
 
 def _operands(samples: int, size: int, weight: Tensor) -> list[tuple[Tensor, Tensor]]:
-    """Operands (B, D) and (B, H) of every batch, the last one shorter; all in the same memory."""
+    """Operands (B, D) and (B, H) of every batch, the last of which may be shorter; all share memory."""
     inputs, width = weight.shape
     x, out = torch.rand(size, inputs).to(weight.dtype), torch.rand(size, width).to(weight.dtype)
     lengths = [min(size, samples - begin) for begin in range(0, samples, size)]
@@ -47,7 +47,7 @@ def _operands(samples: int, size: int, weight: Tensor) -> list[tuple[Tensor, Ten
 
 
 class Plain:
-    """A network of one hidden layer as people write it, and its SGD."""
+    """A network with one hidden layer as it is usually written in PyTorch, with SGD."""
 
     def __init__(self, problem: Problem, width: int, rate: float, weight_decay: float) -> None:
         self.problem = problem
@@ -58,13 +58,13 @@ class Plain:
         self.epoch = 0
 
     def tensors(self, draw: EpochSample) -> tuple[Tensor, Tensor]:
-        """All tuples of an epoch at once, normalised, and their labels."""
+        """All tuples of an epoch, normalised, and their labels."""
         x = torch.from_numpy(draw.gather().astype(np.float32))
         x = (x - self.problem.mean) / self.problem.std
         return x, torch.from_numpy(draw.labels.astype(np.float32))
 
     def step(self, x: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """One step on a batch; its loss and logits."""
+        """Take one step on a batch; returns its loss and logits."""
         self.optimizer.zero_grad()
         logits = self.model(x).squeeze(1)
         loss = binary_cross_entropy_with_logits(logits, labels)
@@ -74,7 +74,7 @@ class Plain:
 
 
 def dataloader_epoch(plain: Plain, batch: int, tested: bool, workers: int = 0) -> Callable[[], None]:
-    """One more epoch with a DataLoader, metrics taken with `.item()` at every batch."""
+    """A function that trains one more epoch with a DataLoader, and calls `.item()` at every batch."""
 
     def run() -> None:
         plain.epoch += 1
@@ -96,7 +96,7 @@ def dataloader_epoch(plain: Plain, batch: int, tested: bool, workers: int = 0) -
 
 
 def autograd_epoch(plain: Plain, batch: int, tested: bool) -> Callable[[], None]:
-    """One more epoch by slices, metrics summed in tensors."""
+    """A function that trains one more epoch with slices, and sums the metrics in tensors."""
 
     def run() -> None:
         plain.epoch += 1

@@ -1,8 +1,8 @@
-"""Target 4: a run of clusters (n = 256, d = 15, width 1000, 500 epochs) against a DataLoader loop.
+"""A run of clusters (n = 256, d = 15, width 1000, 500 epochs) against a DataLoader loop.
 
-The loop has the same problem, network, steps and tests; it is timed for some epochs and its time
-multiplied, since all its epochs cost the same: a whole run of it takes minutes. With workers, as most
-examples have them, every epoch starts processes; the loop without them is shown beside it.
+The loop has the same problem, network, steps and tests. A whole run of it takes minutes and all its epochs
+take the same time, so it is timed for some epochs and its time is multiplied. With DataLoader workers, as in
+most examples, every epoch starts processes; the loop without workers is shown too.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from dfa_tune.problems.kinds.clusters import Problem, Settings
 
 EPOCHS, RATE, WIDTH = 500, 0.5, 1000
 WITH = "loop with 2 workers"
-SELDOM = 25  # evaluate_every: 20 tests a run
-LOOP_BATCH = 256  # the full batch, as the steps that it is compared with
+SELDOM = 25  # evaluate_every: 20 tests in a run
+LOOP_BATCH = 256  # the full batch, as in our run
 
 
 def measure(options: Options) -> list[Figure]:
-    """A whole run of ours, tested seldom or always, against as many epochs of the loop."""
+    """The loop against our run, which tests at 20 epochs or at every one."""
     torch.set_num_threads(options.threads)
     problem = Problem(Settings(n=256, d=15))
     share = 5 if options.quick else 25
@@ -55,15 +55,15 @@ def measure(options: Options) -> list[Figure]:
     figure = partial(ratio, "4 clusters", taken=taken, at_least=True)
     loop_with, loop_without = "DataLoader loop with 2 workers", "DataLoader loop without workers"
     return [
-        figure(f"{loop_with}, tests always / ours, 20 tests", above=WITH, below="seldom", target=(100, 100)),
-        figure(f"{loop_with} / ours, tests always", above=WITH, below="always", target=(5, 5)),
-        figure(f"{loop_without}, tests always / ours, 20 tests", above="loop", below="seldom"),
-        figure(f"{loop_without} / ours, tests always", above="loop", below="always"),
+        figure(f"{loop_with}, 500 tests / ours, 20 tests", above=WITH, below="seldom", target=(100, 100)),
+        figure(f"{loop_with} / ours, 500 tests each", above=WITH, below="always", target=(5, 5)),
+        figure(f"{loop_without}, 500 tests / ours, 20 tests", above="loop", below="seldom"),
+        figure(f"{loop_without} / ours, 500 tests each", above="loop", below="always"),
     ]
 
 
 def whole_run(problem: Problem, evaluate_every: int) -> None:
-    """One trial from its initial weights to its last test."""
+    """Train one trial from its initial weights to its last test."""
     training = Training(epochs=EPOCHS, batch_size="full", evaluate_every=evaluate_every)
     pack = PackTraining(problem, Network(hidden=(WIDTH,)), training, "bp", "sgd", [Member(RATE, 0)])
     while not pack.finished:

@@ -1,7 +1,8 @@
-"""What a training epoch costs: against its matrix products alone, and against what people write first.
+"""How long a training epoch takes, compared with its matrix products alone and with plain PyTorch.
 
-One epoch of parity (k digits of 28 x 28, one hidden layer) of one trial with its test; drawing and
-gathering its tuples included. Targets 1 to 3, and the step's cost by part.
+Timed is one epoch of parity (k digits of 28 x 28, one hidden layer) of one trial with its test; drawing
+and gathering the tuples is included. Also: rules that freeze the first layer against BP, members of a pack
+against a trial alone, and the time of a step by part.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from dfa_tune.problems.epoch_sample import Problem
 from dfa_tune.registry import OPTIMIZERS, RULES
 
 Precision = Literal["float32", "bfloat16", "float64"]
-EPOCHS = 20  # of a trial: what decides whether a table of frozen products pays
+EPOCHS = 20  # of a trial: they decide whether a table of frozen products pays
 DECAY = 1e-3
 PACK = 4
 ADAPTIVE = ("adagrad", "adadelta", "rmsprop", "adam")
@@ -43,7 +44,7 @@ def start(
     device: str = "cpu",
     recorded: bool | None = None,
 ) -> PackTraining:
-    """A pack's training that has not begun; it never ends, so that any number of epochs can be timed."""
+    """The training of a pack before its first epoch; it has no last one, so any number can be timed."""
     training = Training(epochs=1_000_000, batch_size=options.batch, weight_decay=DECAY, precision=precision)
     feedback = "uniform" if RULES[rule].uses_feedback else None
     members = [
@@ -54,7 +55,7 @@ def start(
 
 
 def measure(options: Options) -> list[Figure]:
-    """Targets 1, 2 and 3, the baselines, packs, and the cost by part."""
+    """Epochs against the floor, frozen rules, packs, and the time of a step by part."""
     torch.set_num_threads(options.threads)
     with parity(options) as problem:
         return [
@@ -94,7 +95,7 @@ def _against_floor(problem: Problem, options: Options) -> list[Figure]:
 
 
 def _frozen(problem: Problem, options: Options) -> list[Figure]:
-    """Later epochs, and a whole trial's share of the first, in which the table is made."""
+    """Later epochs, and the mean of a whole trial, whose first epoch makes the table of products."""
     functions: dict[str, Callable[[], object]] = {
         rule: start(problem, options, rule, "adadelta").run_epoch for rule in (*FROZEN, "output_only")
     }
@@ -107,8 +108,8 @@ def _frozen(problem: Problem, options: Options) -> list[Figure]:
     each = statistics.median(taken["relu_features"]["relu_features"])
     whole = (statistics.median(first) + (EPOCHS - 1) * each) / EPOCHS
     base = statistics.median(taken["relu_features"]["bp sgd"])
-    note = f"mean of a trial's {EPOCHS} epochs, the first makes the table"
-    name = f"relu_features trial of {EPOCHS} / bp epochs"
+    note = "the first epoch makes the table of products"
+    name = f"relu_features, mean of a trial's {EPOCHS} epochs / bp epoch"
     return [
         *figures,
         Figure(
@@ -130,7 +131,7 @@ def _first_epoch(problem: Problem, options: Options) -> float:
 
 
 def _packs(problem: Problem, options: Options) -> list[Figure]:
-    """A member's epoch in a pack against the same alone: of one seed (tuning), of several (repetitions)."""
+    """A member's epoch in a pack against a trial alone; one seed (as in tuning), several (repetitions)."""
     run = partial(start, problem, options, "dfa")
     functions: dict[str, Callable[[], object]] = {
         "alone": run().run_epoch,
@@ -152,7 +153,7 @@ def _packs(problem: Problem, options: Options) -> list[Figure]:
 
 
 class Parts:
-    """Seconds by part: of the innermost timed function, and all of a test to `evaluation`."""
+    """Seconds by part. Time counts for the innermost timed function, but during a test for `evaluation`."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
@@ -167,7 +168,7 @@ class Parts:
         self._since = now
 
     def timed(self, part: str, function: Callable[..., Any]) -> Callable[..., Any]:
-        """`function`, its time counted as `part`'s."""
+        """`function`, with its time counted for `part`."""
 
         def run(*arguments: Any, **named: Any) -> Any:
             self._switch()
@@ -183,7 +184,7 @@ class Parts:
 
 @contextmanager
 def watched(optimizer: str) -> Iterator[Parts]:
-    """While open, the time of all training is counted by part."""
+    """While open, the time of all training with `optimizer` is counted by part."""
     parts = Parts()
     kind = OPTIMIZERS[optimizer]
     places: list[tuple[Any, str, str]] = [

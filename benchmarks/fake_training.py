@@ -1,4 +1,4 @@
-"""A training that costs nothing, behind the seam of the real one: what is left is orchestration.
+"""A training that takes no time, in place of the real one, so that what is left is orchestration.
 
 `_run_sweep(..., trainer="benchmarks.fake_training:start")`
 """
@@ -15,7 +15,7 @@ from dfa_tune.orchestration.packs.pack import Pack
 METHODS = 10
 SPACE = """
 name: fake
-title: Trials that cost nothing
+title: Trials that take no time
 problem: {{kind: parity, dataset: digits, k: 1, train_samples: 64, test_samples: 10}}
 network: {{hidden: 4}}
 training: {{epochs: {epochs}, batch_size: 64}}
@@ -27,7 +27,7 @@ repetitions: {repetitions}
 
 
 def write_space(folder: Path, trials: int, epochs: int) -> Path:
-    """The file of a space of so many trials, a multiple of 50; a fifth of them find learning rates."""
+    """The file of a space with so many trials (a multiple of 50); a fifth of them tune learning rates."""
     file = folder / "fake.yaml"
     points, repetitions = trials // METHODS // 5, trials // METHODS * 4 // 5
     file.write_text(SPACE.format(epochs=epochs, points=points, repetitions=repetitions))
@@ -35,7 +35,7 @@ def write_space(folder: Path, trials: int, epochs: int) -> Path:
 
 
 class FakeTraining:
-    """Rows as `PackTraining` gives them, with metrics that depend on rate and epoch alone."""
+    """Returns rows as `PackTraining` does, with metrics that depend only on the rate and the epoch."""
 
     def __init__(self, pack: Pack) -> None:
         self.training = pack.trials[0].training
@@ -50,7 +50,7 @@ class FakeTraining:
         return self.epoch >= self.training.epochs
 
     def run_epoch(self) -> list[dict[str, Any]]:
-        """A row a member."""
+        """One row per member."""
         self.epoch += 1
         share = self.epoch / self.training.epochs
         return [
@@ -65,18 +65,18 @@ class FakeTraining:
         ]
 
     def advance(self, seconds: float) -> list[dict[str, Any]]:
-        """All epochs at once: they take no time."""
+        """All epochs at once."""
         rows = []
         while not self.finished:
             rows += self.run_epoch()
         return rows
 
     def state(self) -> dict[str, Any]:
-        """Nothing worth keeping."""
+        """Empty: training again takes no time."""
         return {}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """From the beginning: it takes no time."""
+        """Start from the beginning."""
 
 
 def start(pack: Pack, data: str | None, threads: int) -> FakeTraining:

@@ -1,4 +1,4 @@
-"""What a benchmark gives: figures, each with its target; timed in turn, as a table and as JSON."""
+"""What a benchmark returns: figures with their limits. How they are timed, printed and saved."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-REPEATS = 5  # a figure is one of medians of at least so many
+REPEATS = 5  # a figure is made of medians of this many measurements
 
 
 @dataclass(frozen=True, kw_only=True)
 class Figure:
-    """One number: what it is, what it should be, and from what it comes.
+    """One measured number.
 
-    `target` is first what must be reached, then what is wanted; None: shown for information. `at_least`:
-    more is better. `measured` has the medians that a ratio is made of, in seconds; low and high are the
-    extremes of the single ratios.
+    `target` has two limits, first what is required, then the target itself; None: the number is shown for
+    information. `at_least`: higher is better. `measured` holds the medians of which `value` is the ratio, in
+    seconds. `low` and `high` are the lowest and highest of the single ratios.
     """
 
     group: str
@@ -41,18 +41,18 @@ class Figure:
     note: str = ""
 
     def reaches(self, limit: float) -> bool:
-        """Whether the value is on the good side of `limit`."""
+        """Whether the value meets `limit`."""
         return self.value >= limit if self.at_least else self.value <= limit
 
     @property
     def verdict(self) -> str:
-        """Against the target."""
+        """ "target" or "required", whichever the value reaches; else "missed"."""
         if self.target is None:
             return ""
-        must, wanted = self.target
-        if self.reaches(wanted):
-            return "as wanted"
-        return "reached" if self.reaches(must) else "missed"
+        required, target = self.target
+        if self.reaches(target):
+            return "target"
+        return "required" if self.reaches(required) else "missed"
 
 
 def seconds(function: Callable[[], object]) -> float:
@@ -65,9 +65,9 @@ def seconds(function: Callable[[], object]) -> float:
 def in_turn(
     functions: Mapping[str, Callable[[], object]], repeats: int, warm: int = 1
 ) -> dict[str, list[float]]:
-    """Wall seconds of each function, called in turn `repeats` times after `warm` rounds that do not count.
+    """Wall seconds of each function, called alternately `repeats` times after `warm` rounds not counted.
 
-    In turn, because a machine's speed drifts: what is compared is measured side by side.
+    The speed of a machine drifts, so what is compared is measured side by side.
     """
     taken: dict[str, list[float]] = {name: [] for name in functions}
     for repeat in range(warm + repeats):
@@ -84,7 +84,7 @@ def beside(
     functions: Mapping[str, Callable[[], object]],
     repeats: int,
 ) -> dict[str, dict[str, list[float]]]:
-    """As `in_turn`, with `base` timed just before each of the others: {name: {name: ..., base: ...}}."""
+    """As `in_turn`, but `base` is timed just before each other function: {name: {name: ..., base: ...}}."""
     taken: dict[str, dict[str, list[float]]] = {name: {name: [], base: []} for name in functions}
     for repeat in range(1 + repeats):
         for name, function in functions.items():
@@ -114,7 +114,7 @@ def ratio(
 
 
 def machine() -> dict[str, Any]:
-    """What the figures were measured on."""
+    """The machine and versions that the figures were measured on."""
     return {
         "cpu": _cpu(),
         "cores": len(os.sched_getaffinity(0)),
@@ -132,16 +132,16 @@ def _cpu() -> str:
 
 
 def table(figures: Sequence[Figure], about: Mapping[str, Any]) -> Table:
-    """The figures as a person reads them."""
+    """The figures as a table for the terminal."""
     shown = Table(title=f"{about['cpu']}, {about['cores']} cores, torch {about['torch']}, ray {about['ray']}")
     for heading, side in (
         ("", "left"),
         ("figure", "left"),
         ("value", "right"),
-        ("must", "right"),
-        ("wanted", "right"),
-        ("", "left"),
-        ("single values", "right"),
+        ("required", "right"),
+        ("target", "right"),
+        ("reached", "left"),
+        ("range", "right"),
         ("n", "right"),
     ):
         shown.add_column(heading, justify=side)  # type: ignore[arg-type]
@@ -161,7 +161,7 @@ def number(one: Figure) -> str:
 
 
 def save(path: Path, figures: Sequence[Figure], about: Mapping[str, Any], quick: bool) -> None:
-    """Add the figures to a JSON file: those of the same group that it has already are replaced."""
+    """Add the figures to a JSON file, in place of its figures of the same groups."""
     kept: list[dict[str, Any]] = []
     if path.exists():
         groups = {figure.group for figure in figures}

@@ -1,13 +1,16 @@
-"""Packs on a GPU: trials an hour against one trial a process, and what each part of that is worth.
+"""Packs on a GPU: trials per hour against one trial per process, and how much each technique contributes.
 
     uv run python -m benchmarks gpu --data DIR --json benchmarks/results.json
 
-The same parity at its full size. Packs of members with seeds of their own (repetitions: each its own stream
-of data) and with one (learning rates); a recorded step against the same one launched operation by operation;
-the product of one batch with all members' weights, batched as it is, against one wide matrix; and what the
-whole thesis would take, from a few epochs of each of its packs. A size that does not fit into the GPU's
-memory ends its row. Without a GPU it says so and measures nothing, unless it is to show that it works:
---quick uses the CPU and small packs then.
+Measured on parity at its full size:
+
+* packs whose members have different seeds (repetitions: each has its own data) or one seed (learning rates);
+* a recorded step against the same step launched operation by operation;
+* the product of one batch with the weights of all members, as a batched product and as one wide matrix;
+* the time that the whole thesis would take, projected from a few epochs of each of its packs.
+
+A series of sizes ends where a pack does not fit into the GPU's memory. Without a GPU nothing is measured,
+except with --quick, which then uses the CPU and small packs to show that the benchmark works.
 """
 
 from __future__ import annotations
@@ -30,12 +33,12 @@ from benchmarks.options import Options, data_folder, parity
 from dfa_tune.problems.epoch_sample import Problem
 
 SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
-COMPARED = (1, 8, 64)  # packs in which two ways to do the same are compared
-TARGET = (15.0, 15.0)  # times the trials an hour of one trial a process, on an H100-class GPU
+COMPARED = (1, 8, 64)  # pack sizes at which two ways to do the same are compared
+TARGET = (15.0, 15.0)  # x the trials per hour of one trial per process, on an H100-class GPU
 
 
 def measure(options: Options) -> list[Figure]:
-    """Packs of every size, a trial a process, the recorded step, the wide product, the thesis."""
+    """Packs of every size, one trial per process, the recorded step, the wide product, the thesis."""
     if not torch.cuda.is_available() and not options.quick:
         print("no GPU that torch can use here: not measured")
         return []
@@ -58,7 +61,7 @@ def measure(options: Options) -> list[Figure]:
 
 
 def _row(problem: Problem, options: Options, device: str, one_seed: bool) -> Iterator[Figure]:
-    """Every size that fits: the trials an hour against the same step for one trial alone."""
+    """For every size that fits: trials per hour against a pack of one trial."""
     name = torch.cuda.get_device_name() if device == "cuda" else "CPU, no GPU here"
     kind = "one seed" if one_seed else "several seeds"
     alone: float | None = None
@@ -82,7 +85,7 @@ def _row(problem: Problem, options: Options, device: str, one_seed: bool) -> Ite
 
 
 def _epochs(problem: Problem, options: Options, device: str, seeds: tuple[int, ...]) -> list[float]:
-    """Seconds of epochs, after one that does not count; its last number is read, so nothing is pending."""
+    """Seconds of each epoch after the first. An epoch ends by reading its metrics, so nothing is pending."""
     training = start(problem, options, "dfa", seeds=seeds, device=device)
     training.run_epoch()
     taken = []
@@ -94,7 +97,7 @@ def _epochs(problem: Problem, options: Options, device: str, seeds: tuple[int, .
 
 
 def _against_processes(options: Options, packs: list[Figure]) -> Figure:
-    """Trials an hour of the best pack against those of a process a trial, its start included."""
+    """Trials per hour of the best pack against one process per trial, its start included."""
     best = max(packs, key=lambda figure: figure.value).measured["trials an hour"]
     command = [
         sys.executable,
@@ -121,7 +124,7 @@ def _against_processes(options: Options, packs: list[Figure]) -> Figure:
 
 
 def one_trial(options: Options) -> None:
-    """What a process does that trains one trial and ends."""
+    """Train one trial: what a process of its own does."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
     torch.set_num_threads(options.threads)
     with parity(options) as problem:
@@ -134,7 +137,7 @@ def one_trial(options: Options) -> None:
 
 
 def _recorded(problem: Problem, options: Options, device: str) -> list[Figure]:
-    """The step launched operation by operation against the recorded one."""
+    """The step launched operation by operation against the recorded step."""
     figures = []
     for size in COMPARED[:2] if options.quick else COMPARED:
         seeds = (0,) * size
@@ -150,7 +153,7 @@ def _recorded(problem: Problem, options: Options, device: str) -> list[Figure]:
 
 
 def _wide(inputs: int, options: Options, device: str) -> list[Figure]:
-    """The first layer's two products of one data stream: batched over members against one wide matrix."""
+    """The two products of the first layer for one data stream: batched over members, and one wide matrix."""
     figures = []
     for dtype in (torch.float32, torch.bfloat16):
         for size in COMPARED[1:2] if options.quick else COMPARED[1:]:
@@ -184,7 +187,7 @@ def _products(
 
 
 def _repeated(function: Callable[[], Tensor], device: str) -> Callable[[], None]:
-    """It, so many times that the wait for the GPU at the end does not count."""
+    """A function that calls `function` so often that the wait for the GPU at the end does not matter."""
 
     def run() -> None:
         for _ in range(200 if device == "cuda" else 1):

@@ -1,4 +1,4 @@
-"""What the thesis' tuning and repetitions would take on one GPU, from a few epochs of each of its packs."""
+"""How long the thesis' tuning and repetitions would take on one GPU, from a few epochs of each pack."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from dfa_tune.planning.plan import Plan
 from dfa_tune.planning.sweep import load_sweep, space_names
 from dfa_tune.planning.trial import Trial
 
-TIMED = 2  # epochs of a pack that count, after one that does not
+TIMED = 2  # epochs of a pack that are timed, after the first
 TARGET = (60.0, 30.0)  # minutes
 
-Shape = tuple[str, int, int]  # what a pack's trials have in common, how many they are, and their seeds
+Shape = tuple[str, int, int]  # what a pack's trials have in common, their number, that of their seeds
 
 
 def thesis(options: Options, device: str) -> Figure:
-    """Minutes for every pack of the search spaces fig_*, one after another; without Ray and its start.
+    """Minutes for all packs of the search spaces fig_*, one after another, without Ray and its start.
 
-    `quick`: the two packs of clusters that are the first, three epochs each.
+    `quick`: only the first two packs of clusters.
     """
     packs = _packs(device)
     known = {_shape(pack): pack for pack in packs}
@@ -48,7 +48,7 @@ def thesis(options: Options, device: str) -> Figure:
 
 
 def _packs(device: str) -> list[Pack]:
-    """Those that one GPU would be given: learning rates of a method together, and its repetitions."""
+    """The packs that one GPU would get: the learning rates of a method together, and its repetitions."""
     limits, seen = SizeLimits(size="auto", slots=1, gpu=True, memory=gpu_memory(1)), set[str]()
 
     def new(trials: list[Trial]) -> list[Trial]:
@@ -72,7 +72,7 @@ def _shape(pack: Pack) -> Shape:
 
 
 def _seconds(pack: Pack, options: Options) -> float:
-    """Of the whole pack: its start and first epoch, and the others at the pace of those timed."""
+    """Of the whole pack: its start and first epoch as timed, the others at the mean of the timed ones."""
     begin = perf_counter()
     training = start_training(pack, str(options.data), options.threads)
     training.run_epoch()

@@ -1,7 +1,8 @@
-"""Target 7: a worker's peak memory: its pack's state, one shared copy of the data set as bytes, and a batch.
+"""The peak memory of a worker: the state of its pack, a batch, and its share of one copy of the data set.
 
-Two processes train a pack each, as two workers of a machine do. What is theirs alone (anonymous memory) is
-compared with what `--pack auto` takes a pack for; of the mapped images each process should have its part.
+Two processes train one pack each, as two workers on a machine do. Their own (anonymous) memory is compared
+with what `--pack auto` estimates for a pack. The images are mapped from their files: both processes together
+should have them in memory once.
 """
 
 from __future__ import annotations
@@ -29,11 +30,11 @@ methods: [{{rule: {rule}, optimizer: {optimizer}}}]
 learning_rates: {{{optimizer}: {{low: 1.0e-4, high: 1.0e-3, points: 8}}}}
 """
 CASES = (("dfa", "sgd"), ("dfa", "adam"), ("relu_features", "adadelta"))
-SLACK = (1.25, 1.1)  # of what is estimated: the allocator's rounding, and what Python itself needs
+SLACK = (1.25, 1.1)  # x the estimate: for the allocator's rounding and what Python itself needs
 
 
 def measure(options: Options) -> list[Figure]:
-    """For each case two workers at once."""
+    """For each case, two workers at the same time."""
     with data_folder(options.data) as folder:
         return [
             figure
@@ -63,7 +64,7 @@ def _case(rule: str, optimizer: str, folder: Path, options: Options) -> list[Fig
     return [
         Figure(
             group="7 memory",
-            name=f"{title}: a worker's own / its pack's state and batch",
+            name=f"{title}: a worker's own memory / the estimate for its pack",
             value=statistics.median(own),
             target=SLACK,
             low=min(own),
@@ -74,7 +75,7 @@ def _case(rule: str, optimizer: str, folder: Path, options: Options) -> list[Fig
         ),
         Figure(
             group="7 memory",
-            name=f"{title}: data set in two workers together / its files",
+            name=f"{title}: data set in memory, both workers together / its files",
             value=shared,
             target=(1.0, 1.0),
             repeats=len(found),
@@ -83,7 +84,7 @@ def _case(rule: str, optimizer: str, folder: Path, options: Options) -> list[Fig
 
 
 def worker(space: str, folder: str) -> dict[str, float]:
-    """In this process: train two epochs of a pack, and see how far memory goes beyond the imports'."""
+    """Train a pack for two epochs in this process: bytes of memory beyond those of the imports."""
     # Every worker has these two imported: they are loaded before anything is counted
     import ray.tune  # noqa: F401
     import torch  # noqa: F401
@@ -112,7 +113,7 @@ def worker(space: str, folder: str) -> dict[str, float]:
 
 
 class _Peak:
-    """The most anonymous memory from now on, looked at every few milliseconds."""
+    """The peak of this process's anonymous memory from now on, sampled every few milliseconds."""
 
     def __init__(self) -> None:
         self._peak, self._stopped = 0, threading.Event()
@@ -135,7 +136,7 @@ def _anonymous() -> int:
 
 
 def _mapped(files: list[str]) -> int:
-    """This process's part of the resident pages of `files`, bytes: pages of two processes count half."""
+    """Bytes of the resident pages of `files` in this process; a page that two processes share counts half."""
     time.sleep(2)  # the other worker is to have read its part too
     total, ours = 0, False
     for line in Path("/proc/self/smaps").read_text().splitlines():

@@ -1,4 +1,4 @@
-"""The options that all benchmarks share, and the data that they run on."""
+"""The options and the data that all benchmarks share."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from dfa_tune.problems.kinds.parity import Problem, Settings
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """`quick`: a tenth of the tuples and fewer trials, to see that everything works; no figure to quote."""
+    """`quick`: a tenth of the tuples and fewer trials, to see that everything works; not for quoting."""
 
     quick: bool = False
     repeats: int = REPEATS
-    threads: int = 1  # as many as a pack has
-    data: Path | None = None  # folder with MNIST/raw; None: random images, which cost the same
+    threads: int = 1  # what a pack gets by default
+    data: Path | None = None  # folder that contains MNIST/raw; None: random images, which take as long
     k: int = 3
     width: int = 512
     batch: int = 128
@@ -40,7 +40,7 @@ class Options:
 
 @contextmanager
 def parity(options: Options, **changes: int) -> Iterator[Problem]:
-    """The thesis' parity at its size; `changes` are fields of the problem."""
+    """The parity problem of the thesis at its size; `changes` replace fields of its settings."""
     settings = Settings(
         dataset="mnist", k=options.k, train_samples=options.samples, test_samples=options.tests
     )
@@ -50,7 +50,7 @@ def parity(options: Options, **changes: int) -> Iterator[Problem]:
 
 @contextmanager
 def data_folder(given: Path | None) -> Iterator[Path]:
-    """`given`, or a temporary folder with random images in MNIST's place."""
+    """`given`, or a temporary folder with random images in place of MNIST."""
     if given is not None:
         yield given
         return

@@ -1,6 +1,6 @@
-"""Target 6: orchestration alone: 10,000 trials in packs whose training costs nothing (see fake_training).
+"""Orchestration alone: 10,000 trials whose training takes no time (see fake_training).
 
-End to end in a process of its own: planning, Ray's start, every pack, the store; loading, in another one.
+One process plans, starts Ray, runs every pack and fills the store; another one loads the results.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from benchmarks.figures import Figure
 from benchmarks.options import Options
 
 EPOCHS = 20
-REST = 5.0  # seconds that Ray's processes take to end, on the cores that the loading is timed on
+REST = 5.0  # seconds in which Ray's processes end, so that loading is timed on idle cores
 
 
 def measure(options: Options) -> list[Figure]:
-    """Medians over whole processes; of quick ones a tenth of the trials."""
+    """Medians over whole processes; `quick`: one of them, with a tenth of the trials."""
     trials = 1_000 if options.quick else 10_000
     runs = [_child(trials) for _ in range(1 if options.quick else options.repeats)]
     limits: dict[str, tuple[str, tuple[float, float]]] = {
@@ -61,7 +61,7 @@ def _child(trials: int) -> dict[str, float]:
 
 
 def end_to_end(space: str, results: str) -> dict[str, float]:
-    """In this process: what each part takes."""
+    """Plan and run the space in this process: seconds by part, and the growth of memory in MB."""
     from dfa_tune.orchestration.driver.runner import _run_sweep
     from dfa_tune.orchestration.packs.pack_size import SizeLimits, make_packs
     from dfa_tune.planning.plan import Plan
@@ -92,7 +92,7 @@ def end_to_end(space: str, results: str) -> dict[str, float]:
 
 
 def loading(space: str, results: str) -> dict[str, float]:
-    """In a process that has done nothing else, as a notebook would."""
+    """Seconds to load the results in a process that has done nothing else, as a notebook does."""
     from dfa_tune.planning.sweep import load_sweep
     from dfa_tune.planning.sweep_results import load_results
 
@@ -105,7 +105,7 @@ def loading(space: str, results: str) -> dict[str, float]:
 
 
 class _Memory:
-    """How much this process's resident memory grows from now on, at its peak; Ray and Tune count too."""
+    """How far this process's resident memory grows from now on, at its peak; Ray and Tune included."""
 
     def __init__(self) -> None:
         self._first = self._peak = self._now()

@@ -1,7 +1,7 @@
-"""*Plain Tune*: a sweep as Ray Tune's own examples have it, with our training inside.
+"""*Plain Ray Tune*: a sweep as in Ray Tune's own examples, with our training inside.
 
-One Tune trial per configuration, a class Trainable, default loggers, no actor reuse; the learning rates
-first, then the repetitions at the best one. The training is our own, so that only orchestration differs.
+One Tune trial per configuration, a class Trainable, default loggers, no actor reuse. All learning rates come
+first, then the repetitions at the best ones. The training is ours, so that only orchestration differs.
 
     python -m benchmarks.plain_tune SPACE RESULTS
 """
@@ -22,19 +22,19 @@ from dfa_tune.planning.trial import Trial
 
 
 class OneTrial(tune.Trainable):
-    """A step is an epoch."""
+    """A trial whose steps are epochs."""
 
     def setup(self, config: dict[str, Any]) -> None:
-        """Start from the beginning."""
+        """Start the training."""
         self.training = start_training(Pack((Trial.from_json(config["trial"]),)), None, 1)
 
     def step(self) -> dict[str, Any]:
-        """One epoch; its row is the result."""
+        """Train one epoch; its row is the result."""
         (row,) = self.training.run_epoch()
         return {**row, "done": self.training.finished}
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
-        """Tune wants one at a trial's end."""
+        """Empty: Tune asks for a checkpoint at the end of a trial."""
 
 
 def fit(trials: list[Trial], folder: str, name: str) -> dict[str, float]:
@@ -56,7 +56,7 @@ def fit(trials: list[Trial], folder: str, name: str) -> dict[str, float]:
 
 
 def main() -> None:
-    """Tune, then repeat."""
+    """Run all learning rates, then the repetitions."""
     space, folder = sys.argv[1:]
     plan = Plan(load_sweep(space), "0" * 16)
     ray.init(address="local", include_dashboard=False, log_to_driver=False)

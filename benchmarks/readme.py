@@ -1,9 +1,9 @@
-"""The README's table of figures, from the JSON that `python -m benchmarks --json` wrote.
+"""Writes the README's table of benchmark figures from benchmarks/results.json.
 
-    uv run python -m benchmarks.readme            # benchmarks/results.json -> README.md
-    uv run python -m benchmarks.readme --check    # exits 1 if README.md is not as it would be written
+    uv run python -m benchmarks.readme            # writes README.md
+    uv run python -m benchmarks.readme --check    # writes nothing; exits with 1 if README.md would change
 
-It stands between two comments, and nothing else of the README is touched.
+The table is between two comments in the README. Nothing else is changed.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS, README = ROOT / "benchmarks" / "results.json", ROOT / "README.md"
-WITHOUT_LIMITS = ("packs", "parts", "scaling")  # groups of which only figures with limits are shown
+WITHOUT_LIMITS = ("packs", "parts", "scaling")  # of these groups, only figures with limits are shown
 BEGIN, END = "<!-- benchmarks: written by benchmarks/readme.py -->", "<!-- end of benchmarks -->"
 
 
 def table(figures: list[dict[str, Any]]) -> str:
-    """Markdown: the figures with their limits, and the machines they were measured on."""
+    """The figures with their limits in Markdown, and the machines that they were measured on."""
     machines: dict[str, None] = {}
-    lines = ["| figure | measured | at least reach | wanted |", "|---|---|---|---|"]
+    lines = ["| figure | measured | required | target |", "|---|---|---|---|"]
     for one in sorted(figures, key=lambda figure: str(figure["group"])):
         if one["quick"]:
             raise SystemExit(f"{one['name']}: measured with --quick; measure it in full first")
@@ -39,14 +39,14 @@ def table(figures: list[dict[str, Any]]) -> str:
 
 
 def _value(one: dict[str, Any]) -> str:
-    """The figure; of accuracies the difference with its interval."""
+    """The value with its unit; for accuracies, the difference with its interval."""
     if "difference" in one["measured"]:
         return f"{one['measured']['difference']:+.4f} ({one['low']:+.4f} to {one['high']:+.4f})"
     return f"{one['value']:.3g} {one['unit']}".strip()
 
 
 def main() -> None:
-    """Write the README, or check it."""
+    """Write the table into the README, or check it."""
     before = README.read_text()
     if BEGIN not in before or END not in before:
         raise SystemExit(f"{README.name} lacks the lines {BEGIN!r} and {END!r}")

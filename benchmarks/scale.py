@@ -1,12 +1,13 @@
-"""How far one driver goes: 100,000 trials, 1,000 logical workers whose training costs nothing.
+"""How far one driver scales: 100,000 trials and 1,000 logical workers whose training takes no time.
 
     uv run python -m benchmarks.scale            # about twenty minutes; --quick: a tenth of the trials;
-                                                 # --part ours, or --part tunes: one of the two alone
+                                                 # --part ours or --part tunes: only one of the two parts
 
-Two parts, since a thousand processes do not fit on a machine. First our own share: planning, handing out and
-taking in, with a thousand packs of one trial in flight, in a loop in Tune's place. Then Ray's and Tune's:
-what a report and a pack cost the driver, from runs with a few real workers that do nothing but report.
-Together they say at how many workers a driver is busy all the time; docs/CLUSTER.md says what to do then.
+A thousand processes do not fit on one machine, so there are two parts. The first measures our own share:
+planning, handing out packs and taking in results, with a thousand packs of one trial at a time, and a loop in
+place of Tune. The second measures the share of Ray and Tune: what a report and a pack cost the driver, from
+runs with a few real workers that do nothing but report. Together they say how many workers keep a driver busy
+all the time; docs/CLUSTER.md says what to do then.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ TRIALS = 100_000
 
 
 class ReportingTraining(FakeTraining):
-    """A step for each epoch, so that the driver hears of each."""
+    """Ends a step after each epoch, so that the driver gets a report of each."""
 
     def advance(self, seconds: float) -> list[dict[str, Any]]:
         """One epoch."""
@@ -44,12 +45,12 @@ class ReportingTraining(FakeTraining):
 
 
 def reporting(pack: Pack, data: str | None, threads: int) -> ReportingTraining:
-    """In place of the real training."""
+    """Start this training in place of the real one."""
     return ReportingTraining(pack)
 
 
 def own_share(folder: Path, trials: int, workers: int) -> dict[str, float]:
-    """Seconds of the driver for the whole sweep, Ray and Tune aside; what workers do is not counted."""
+    """Seconds of the driver for the whole sweep, without Ray, Tune and what workers do."""
     from dfa_tune.orchestration.driver.searcher import TuneThenRepeat
 
     begin = time.perf_counter()
@@ -85,7 +86,7 @@ def own_share(folder: Path, trials: int, workers: int) -> dict[str, float]:
 
 
 def publish(store: Store, leases: Leases, pack: Pack) -> None:
-    """What a worker does at its pack's end."""
+    """Publish a pack, as a worker does at its end."""
     training = FakeTraining(pack)
     rows = training.advance(1.0)
     columns = [{**trial.columns(), "device": "cpu"} for trial in pack.trials]
@@ -94,9 +95,10 @@ def publish(store: Store, leases: Leases, pack: Pack) -> None:
 
 
 def tunes_share(folder: Path, packs: int, reports: int) -> tuple[float, float]:
-    """Seconds of a real run of so many packs of one trial, each of which reports so many times.
+    """Seconds of a real run with `packs` packs of one trial, each of which makes `reports` reports.
 
-    The driver's processor time, all its threads together, and the wall's: few workers leave it waiting.
+    Returns the processor time of the driver (all its threads), and the wall time, in which it waits for its
+    few workers.
     """
     sweep = load_sweep(write_space(folder, packs, epochs=reports))
     begin, busy = time.perf_counter(), time.process_time()
@@ -108,10 +110,10 @@ def tunes_share(folder: Path, packs: int, reports: int) -> tuple[float, float]:
 
 
 def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(description="How far one driver goes.")
-    parser.add_argument("--quick", action="store_true", help="a tenth of the trials; no figures to quote")
-    parser.add_argument("--part", choices=("ours", "tunes"), help="one of the two parts alone")
+    """Measure the two parts and print what they cost."""
+    parser = argparse.ArgumentParser(description="How far one driver scales.")
+    parser.add_argument("--quick", action="store_true", help="a tenth of the trials; not for quoting")
+    parser.add_argument("--part", choices=("ours", "tunes"), help="measure only one of the two parts")
     options = parser.parse_args()
     if options.part != "tunes":
         measure_ours(TRIALS // 10 if options.quick else TRIALS)
@@ -120,8 +122,8 @@ def main() -> None:
 
 
 def measure_ours(trials: int) -> None:
-    """What the driver's own work costs, with fake packs in Tune's place."""
-    # In memory: a disk that others use would be what is measured
+    """Measure and print what the driver's own work costs, with a loop in place of Tune."""
+    # In memory, so that a disk which others use is not what is measured
     with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
         own = own_share(Path(folder), trials, WORKERS)
     print(
@@ -133,8 +135,8 @@ def measure_ours(trials: int) -> None:
 
 
 def measure_tunes(times: int) -> None:
-    """What a pack and a report cost where Ray and Tune are real, and how many workers that keeps busy."""
-    # Three runs that differ in one number each: what they have in common, the start, cancels out
+    """Measure and print what a pack and a report cost with Ray and Tune, and how many workers that allows."""
+    # Three runs that differ in one number: what they have in common (the start) cancels out
     runs: dict[tuple[int, int], list[tuple[float, float]]] = {(100, 1): [], (300, 1): [], (100, 41): []}
     for _ in range(times):
         for (packs, reports), seconds in runs.items():

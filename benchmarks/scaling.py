@@ -1,4 +1,4 @@
-"""Time against trials, width, k and cores: figures for information, and the plots in benchmarks/plots.
+"""Time against trials, width, k and cores, for information, with plots in benchmarks/plots.
 
 uv run python -m benchmarks scaling
 """
@@ -28,7 +28,7 @@ Row = dict[str, list[float]]  # seconds by line, one value for each position on 
 
 
 def measure(options: Options) -> list[Figure]:
-    """Four sweeps over one thing each; a plot for each."""
+    """Four series, each over one quantity, with a plot for each."""
     torch.set_num_threads(options.threads)
     small = replace(options, quick=True)  # a tenth of the tuples
     repeats = 1 if options.quick else options.repeats
@@ -50,7 +50,7 @@ def measure(options: Options) -> list[Figure]:
 
 
 def _trials(options: Options, repeats: int) -> Row:
-    """Seconds of an epoch and member."""
+    """Seconds of an epoch per member."""
     with parity(options) as problem:
         functions: dict[str, Callable[[], object]] = {
             f"{kind} {count}": start(problem, options, "dfa", seeds=seeds).run_epoch
@@ -65,7 +65,7 @@ def _trials(options: Options, repeats: int) -> Row:
 
 
 def _sizes(options: Options, repeats: int, cases: Sequence[tuple[int, int]]) -> Row:
-    """Seconds of an epoch, beside the floor and plain autograd, for each (k, width)."""
+    """Seconds of an epoch for each (k, width), with the floor and plain autograd."""
     row: Row = {"ours": [], "floor": [], "plain autograd": []}
     for k, width in cases:
         sized = replace(options, k=k, width=width)
@@ -83,7 +83,7 @@ def _sizes(options: Options, repeats: int, cases: Sequence[tuple[int, int]]) -> 
 
 
 def _cores(options: Options, counts: range) -> Row:
-    """Seconds of an epoch over all packs, so many processes at once."""
+    """Seconds per epoch over all packs, with so many processes at the same time."""
     seconds = []
     for count in counts:
         command = [sys.executable, "-m", "benchmarks.scaling"]
@@ -94,14 +94,14 @@ def _cores(options: Options, counts: range) -> Row:
 
 
 def one_process() -> float:
-    """Seconds of an epoch in this process, while others do the same."""
+    """Seconds of an epoch in this process, while other processes do the same."""
     torch.set_num_threads(1)
     options = Options(quick=True)
     with parity(options) as problem:
         training = start(problem, options, "dfa")
         training.run_epoch()
         begin, epochs = perf_counter(), 0
-        while perf_counter() - begin < 5:  # long enough that starts and ends do not matter
+        while perf_counter() - begin < 5:  # long enough for starts and ends not to matter
             training.run_epoch()
             epochs += 1
         return (perf_counter() - begin) / epochs

@@ -1,7 +1,7 @@
-"""Target 5: a sweep of 24 short trials, from the command to its end, against plain Ray Tune.
+"""A sweep of 24 short trials against plain Ray Tune, from the start of the command to its end.
 
-Both are whole processes, imports and the start of Ray included; ours also draws the figure. Plain Tune has
-our own training inside (see plain_tune): what differs is orchestration.
+Both are whole processes, with imports and the start of Ray; ours also draws the figure. Plain Ray Tune has
+our training inside (see plain_tune), so that only orchestration differs.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ repetitions: 3
 
 
 def measure(options: Options) -> list[Figure]:
-    """Ours and plain Tune in turn; the wall time over what the cores spent on training."""
+    """Ours and plain Ray Tune alternately, and our wall time beyond what the cores spent on training."""
     repeats = 1 if options.quick else options.repeats
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -50,14 +50,14 @@ def measure(options: Options) -> list[Figure]:
         def plain() -> None:
             _run(["benchmarks.plain_tune", str(space), str(folder / f"plain-{next(count)}")])
 
-        # No round to warm up: each is a process of its own
+        # No warm-up rounds: each run is a process of its own
         taken = in_turn({"ours": ours, "plain": plain}, repeats, warm=0)
     walls = taken["ours"]
     medians = {"wall": statistics.median(walls), "training": statistics.median(spent)}
     over = [wall - 1.25 * train / available_cpus() for wall, train in zip(walls, spent, strict=True)]
     beyond = Figure(
         group="5 sweep",
-        name="wall - 1.25 x seconds of training / cores",
+        name="24 short trials: wall time beyond 1.25 x training seconds / cores",
         value=statistics.median(over),
         unit="s",
         target=(20, 12),
@@ -66,7 +66,7 @@ def measure(options: Options) -> list[Figure]:
         repeats=repeats,
         measured=medians,
     )
-    title = "plain Tune / ours, 24 short trials"
+    title = "24 short trials: plain Ray Tune / ours"
     return [ratio("5 sweep", title, taken, "plain", "ours", target=(4, 5), at_least=True), beyond]
 
 
