@@ -1,6 +1,6 @@
 """Figure 2.1: networks and lazy methods, test accuracy by epoch for each k (thesis section 2.1).
 
-python analysis/fig_2_1.py [--results DIR]
+Draw it with `dfa-tune plot fig_2_1`.
 """
 
 from pathlib import Path
@@ -63,7 +63,3 @@ def show(ax: Axes, examples: pd.DataFrame | None, k: int) -> None:
     ax.set(xlim=(0, k + 3.2), ylim=(-1.25 * (len(examples) // k - 1) - 0.2, 1.2))
     ax.axis("off")
     return None
-
-
-if __name__ == "__main__":
-    figures.command("fig_2_1")

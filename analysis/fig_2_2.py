@@ -1,12 +1,14 @@
 """Figure 2.2: clusters, test error against n and against d (thesis section 2.2).
 
-python analysis/fig_2_2.py [--results DIR]
+Draw it with `dfa-tune plot fig_2_2`.
 """
 
 from matplotlib.figure import Figure
 
-from dfa_tune.analysis import clusters, figures, plots
+from dfa_tune.analysis import figures, plots
 from dfa_tune.planning.sweep_results import SweepResults
+
+from . import clusters
 
 
 def figure(results: SweepResults) -> Figure:
@@ -21,7 +23,3 @@ def figure(results: SweepResults) -> Figure:
     clusters.error_along(by_d, ended, "d", look)
     plots.same_scale([by_n, by_d])
     return plots.finish(drawing, results)
-
-
-if __name__ == "__main__":
-    figures.command("fig_2_2")

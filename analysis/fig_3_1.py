@@ -1,6 +1,6 @@
 """Figure 3.1: BP and DFA with SGD, test accuracy by epoch, a panel for each k (thesis section 3.1).
 
-python analysis/fig_3_1.py [--results DIR]
+Draw it with `dfa-tune plot fig_3_1`.
 """
 
 from matplotlib.figure import Figure
@@ -21,7 +21,3 @@ def figure(results: SweepResults) -> Figure:
         ax.set_title(f"k = {k}", fontsize=10)
     plots.same_scale(axes)
     return plots.finish(drawing, results)
-
-
-if __name__ == "__main__":
-    figures.command("fig_3_1")

@@ -1,6 +1,6 @@
 """Figure 3.2: DFA given more time, and the alignment of its feedback with w2 (thesis section 3.1).
 
-python analysis/fig_3_2.py [--results DIR]
+Draw it with `dfa-tune plot fig_3_2`.
 """
 
 from matplotlib.figure import Figure
@@ -20,7 +20,3 @@ def figure(results: SweepResults) -> Figure:
     plots.by_epoch(alignment, repeats[repeats["feedback"].notna()], look, "feedback_alignment")
     alignment.set_title("Alignment", fontsize=10)
     return plots.finish(drawing, results)
-
-
-if __name__ == "__main__":
-    figures.command("fig_3_2")

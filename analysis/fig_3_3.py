@@ -1,6 +1,6 @@
 """Figure 3.3: DFA with four feedback initialisations, final accuracy (thesis section 3.1).
 
-python analysis/fig_3_3.py [--results DIR]
+Draw it with `dfa-tune plot fig_3_3`.
 """
 
 from matplotlib.figure import Figure
@@ -20,7 +20,3 @@ def figure(results: SweepResults) -> Figure:
     plots.tuning(tried, results, look, results.plan.cells)
     tried.set_title("Learning rates tried (ring: chosen)", fontsize=10)
     return plots.finish(drawing, results)
-
-
-if __name__ == "__main__":
-    figures.command("fig_3_3")

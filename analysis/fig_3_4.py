@@ -1,6 +1,6 @@
 """Figure 3.4: BP and DFA with five optimizers (thesis section 3.1).
 
-python analysis/fig_3_4.py [--results DIR]
+Draw it with `dfa-tune plot fig_3_4`.
 """
 
 from matplotlib.figure import Figure
@@ -23,7 +23,3 @@ def figure(results: SweepResults) -> Figure:
     final.set_title("After the last epoch", fontsize=10)
     plots.same_scale(curves)
     return plots.finish(drawing, results)
-
-
-if __name__ == "__main__":
-    figures.command("fig_3_4")

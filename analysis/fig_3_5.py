@@ -1,6 +1,6 @@
 """Figure 3.5: alignments of DFA with SGD and with RMSProp (thesis section 3.1).
 
-python analysis/fig_3_5.py [--results DIR]
+Draw it with `dfa-tune plot fig_3_5`.
 """
 
 from matplotlib.figure import Figure
@@ -26,7 +26,3 @@ def figure(results: SweepResults) -> Figure:
         ax.set_title(title, fontsize=10)
     plots.same_scale(axes[:2])
     return plots.finish(drawing, results)
-
-
-if __name__ == "__main__":
-    figures.command("fig_3_5")

@@ -1,14 +1,16 @@
 """Figure 3.6: where DFA lies on the clusters, test error against n and d (thesis section 3.2).
 
-python analysis/fig_3_6.py [--results DIR]
+Draw it with `dfa-tune plot fig_3_6`.
 """
 
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from dfa_tune.analysis import clusters, figures, plots
+from dfa_tune.analysis import figures, plots
 from dfa_tune.planning.sweep_results import SweepResults
+
+from . import clusters
 
 
 def figure(results: SweepResults) -> Figure:
@@ -36,7 +38,3 @@ def rmsprop(ax: Axes, ended: pd.DataFrame, look: plots.Styles) -> None:
         ax.plot(error.index, error, color=look[str(method)].color, ls=look[str(method)].linestyle, lw=0.8)
     ax.set_title(f"RMSProp, n = {clusters.N} (thin: training error)", fontsize=10)
     ax.set_ylabel("final error (fraction)")
-
-
-if __name__ == "__main__":
-    figures.command("fig_3_6")

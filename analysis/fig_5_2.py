@@ -4,7 +4,7 @@ A t-SNE picture as in the thesis, and, because a picture is not a measurement, h
 reads the digit from the same representation, from an untrained network's, and from the pixels.
 The first time it takes minutes, and needs the weights and the data; then it is kept with the results.
 
-python analysis/fig_5_2.py [--results DIR] [--data DIR]
+Draw it with `dfa-tune plot fig_5_2`.
 """
 
 from pathlib import Path
@@ -16,12 +16,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from safetensors.numpy import load
 
-from dfa_tune.analysis import figures, plots, representation
+from dfa_tune.analysis import plots
 from dfa_tune.analysis.statistics import t_interval
 from dfa_tune.planning.sweep_results import SweepResults
 from dfa_tune.planning.trial import Trial
 from dfa_tune.problems.datasets import Images, data_folder, load_images, missing_files
 from dfa_tune.results.store import Store
+
+from . import representation
 
 SHOWN = 2500  # test tuples: with k = 3 they are the thesis' 7,500 digits; pictured, and probed on
 FITTED = 5000  # training tuples that a probe is fitted to
@@ -191,7 +193,3 @@ def bar_panel(ax: Axes, methods: list[str], looked: Table | None) -> None:
     ax.legend(fontsize=plots.SMALL, loc="best")
     ax.grid(axis="x", color="0.92", linewidth=0.6)
     return None
-
-
-if __name__ == "__main__":
-    figures.command("fig_5_2")

@@ -1,6 +1,6 @@
 """The quickstart's figure: how the rates were chosen, accuracy by epoch, final accuracy.
 
-python analysis/quickstart.py [--results DIR]
+Draw it with `dfa-tune plot quickstart`.
 """
 
 from matplotlib.figure import Figure
@@ -22,7 +22,3 @@ def figure(results: SweepResults) -> Figure:
     plots.final_by_method(final, results.finals, look)
     final.set_title("After the last epoch", fontsize=10)
     return plots.finish(drawing, results)
-
-
-if __name__ == "__main__":
-    figures.command("quickstart")

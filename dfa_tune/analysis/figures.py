@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import io
 import itertools
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,8 +14,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from dfa_tune.analysis import extras, plots, rates
+from dfa_tune.analysis.figure_modules import figure_module, figure_source
 from dfa_tune.planning.plan import Cell
-from dfa_tune.planning.sweep_results import SweepResults, load_sweep_results
+from dfa_tune.planning.sweep_results import SweepResults
 from dfa_tune.results.storage import open_storage
 from dfa_tune.results.store import Store
 
@@ -30,8 +29,8 @@ def draw(results: SweepResults) -> Figure:
 
     The function `figure(results)` of `analysis/<name>.py` draws it where that exists, else `default`.
     """
-    draws: Callable[..., Figure] = extras.script(results.sweep.name).get("figure", default)  # type: ignore[assignment]
-    figure = draws(results)
+    module = figure_module(results.sweep.figure_name)
+    figure: Figure = (default if module is None else module.figure)(results)
     figure.set_label(results.sweep.name)
     return figure
 
@@ -51,7 +50,7 @@ def key(results: SweepResults) -> str:
     """
     sweep = results.sweep
     meant = (sweep.title, [method.name for method in sweep.methods], sweep.tuning, sweep.repetitions)
-    content = hashlib.sha256(repr(meant).encode() + extras.source(sweep.name))
+    content = hashlib.sha256(repr(meant).encode() + figure_source(sweep.figure_name))
     content.update(pd.util.hash_pandas_object(results.rows, index=False).to_numpy().tobytes())
     if results.extra is not None:
         content.update(str(results.extra.to_json()).encode())
@@ -117,18 +116,6 @@ def rendered(figure: Figure, suffix: str, key: str = "") -> bytes:
     with matplotlib.rc_context({"svg.hashsalt": "dfa_tune"}):
         figure.savefig(content, format=suffix, metadata=about)
     return content.getvalue()
-
-
-def command(space: str) -> None:
-    """What `python analysis/<space>.py` does, the same as `dfa-tune plot <space>`."""
-    parser = argparse.ArgumentParser(description=f"Draws the figure of the search space {space}.")
-    parser.add_argument("--results", default="results", help="folder or URI of the results")
-    parser.add_argument("--data", help="folder of the data sets")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="as dfa-tune's")
-    given = parser.parse_args()
-    results = load_sweep_results(space, given.results, data=given.data, overrides=given.set)
-    store = Store(given.results, results.sweep.name)
-    print("\n".join(write(results, store, given.data)))
 
 
 def _tuning_so_far(results: SweepResults) -> Figure:

@@ -144,7 +144,7 @@ def _claims(
 ) -> list[Judged]:
     """The claims that `spaces` decide, all where none is named; none where no claim is about them."""
     names = set[str]().union(*(claim.spaces for claim in load_claims()))
-    about = [s for s, sweep in zip(spaces, sweeps, strict=False) if sweep.name.partition("-")[0] in names]
+    about = [s for s, sweep in zip(spaces, sweeps, strict=False) if sweep.figure_name in names]
     if spaces and not about:
         return []
     return verify(results, spaces=about, data=data, overrides=overrides)

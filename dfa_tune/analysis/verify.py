@@ -67,7 +67,7 @@ def verify(
 ) -> list[Judged]:
     """Every claim, or those that need one of `spaces` (names, or paths of YAML files), judged.
 
-    A space "fig_3_4-no_decay" takes the place of fig_3_4; `overrides` change the spaces of what is shown.
+    A space that is a variant of fig_3_4 takes its place; `overrides` change the spaces of what is shown.
     All claims are evaluated, for p-values are corrected for all of them whichever are shown. Raises
     UserError where no claim needs a space.
     """
@@ -76,8 +76,11 @@ def verify(
     given: dict[str, Sweep] = {}
     for space in spaces:
         sweep = load_sweep(space, overrides=overrides, results=results)
-        if (original := sweep.name.partition("-")[0]) not in names:
-            raise UserError(f"no claim is about {sweep.name}; valid: {', '.join(names)}")
+        if (original := sweep.figure_name) is None or original not in names:
+            raise UserError(
+                f"no claim is about {sweep.name}; valid: {', '.join(names)},"
+                " or a space that says `variant_of:` one of them"
+            )
         given[original] = sweep
     shown = [claim for claim in claims if not given or claim.spaces & given.keys()]
     changed = set[str]().union(*(claim.spaces for claim in shown))

@@ -94,6 +94,7 @@ class Space(Settings):
 
     name: str
     title: str = ""
+    variant_of: str | None = None  # a bundled space, whose figure and claims are used for this one
     problem: dict[str, Any]
     network: dict[str, Any] = Field(default_factory=dict)
     training: dict[str, Any] = Field(default_factory=dict)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -40,11 +40,13 @@ class Sweep:
 
     `axes` are the dotted keys whose values are lists ("problem.k"). `rates` has the learning rates to
     compare for each method; a single one is used as it is, without tuning. `text` is the YAML with all
-    options applied.
+    options applied. `figure_name` is the bundled space whose figure and claims are used: the one that the
+    space is, or says that it is a variant of; None for any other space, whatever its name is.
     """
 
     name: str
     title: str
+    figure_name: str | None
     points: tuple[Point, ...]
     axes: list[str]
     methods: tuple[Method, ...]
@@ -102,10 +104,13 @@ def load_sweep(
     """
     path = _locate(space)
     text, where = yaml_file.read(path), str(path)
-    if results is None or path is space or str(path) == str(space):
-        return parse_sweep(text, where, overrides=overrides, methods=methods)
-    folder = folder_overrides(results, str(space), space_names())
-    return parse_sweep(text, where, overrides=overrides, methods=methods, folder=folder)
+    folder = NO_OVERRIDES
+    if results is not None and path is not space and str(path) != str(space):
+        folder = folder_overrides(results, str(space), space_names())
+    sweep = parse_sweep(text, where, overrides=overrides, methods=methods, folder=folder)
+    if sweep.figure_name is None and path.resolve().parent == bundled("search_spaces"):
+        return replace(sweep, figure_name=sweep.name)
+    return sweep
 
 
 def parse_sweep(
@@ -135,6 +140,7 @@ def parse_sweep(
     return Sweep(
         name=content.name,
         title=content.title or content.name,
+        figure_name=_variant_of(content.variant_of, source),
         points=points,
         axes=axes,
         methods=tuple(chosen),
@@ -153,6 +159,14 @@ def _locate(space: str | Path) -> Path:
     if isinstance(space, Path) or path.suffix.lower() in (".yaml", ".yml") or len(path.parts) > 1:
         return path
     return space_path(space)
+
+
+def _variant_of(name: str | None, source: Source) -> str | None:
+    names = space_names()
+    if name is not None and name not in names:
+        reason = f"not a bundled search space; valid: {', '.join(names)}.{did_you_mean(name, names)}"
+        raise source.error(("variant_of",), reason, name)
+    return name
 
 
 def _window(given: int | None, points: Sequence[Point], source: Source) -> int:

@@ -1,12 +1,11 @@
 """Figures of whole and partial sweeps, and the files they are saved in."""
 
 import re
-import sys
 from pathlib import Path
 
 import pytest
 
-from dfa_tune.analysis import extras, figures
+from dfa_tune.analysis import figures
 from dfa_tune.bundled import bundled
 from dfa_tune.planning.plan import Plan
 from dfa_tune.planning.sweep import load_sweep, space_names
@@ -49,18 +48,6 @@ def test_a_sweep_that_diverged_throughout_gives_a_figure(plan, trained) -> None:
     figures.default(trained(plan, lambda trial, epoch: None)).draw_without_rendering()
 
 
-def test_a_space_with_a_script_of_its_name_is_drawn_by_it(plan, trained, tmp_path, monkeypatch) -> None:
-    (tmp_path / "tiny.py").write_text(
-        "from matplotlib.figure import Figure\n"
-        "def figure(results):\n    return Figure(figsize=(1, len(results.rows)))\n"
-    )
-    monkeypatch.setattr(extras, "bundled", lambda folder: tmp_path)
-    plan = plan()
-    figure = figures.draw(trained(plan))
-    assert figure.get_figheight() == 48
-    assert figure.get_label() == "tiny"
-
-
 def test_a_figure_is_saved_as_png_and_svg(plan, trained, tmp_path) -> None:
     plan = plan()
     figure = figures.draw(trained(plan))
@@ -101,11 +88,3 @@ def test_every_bundled_figure_is_drawn_at_any_progress(name: str, rounds: int, t
     figure = figures.draw(trained(plan, rounds=rounds))
     assert re.search(r"weight decay|No finished", figure.get_supxlabel())
     figure.draw_without_rendering()
-
-
-def test_a_script_can_be_run_by_itself(space, plan, trained, tmp_path, monkeypatch, capsys) -> None:
-    monkeypatch.setattr(sys, "argv", ["tiny.py", "--results", str(tmp_path / "results")])
-    figures.command(str(space))
-    paths = [Path(line) for line in capsys.readouterr().out.split()]
-    assert [path.name for path in paths] == ["tiny.png", "tiny.svg", "tiny-rates.png", "tiny-rates.svg"]
-    assert all(path.is_file() for path in paths)

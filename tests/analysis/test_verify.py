@@ -136,3 +136,16 @@ def test_the_rows_for_machines_have_the_promised_keys_and_never_nan(verdicts) ->
 def test_a_space_that_no_claim_is_about_is_refused(tmp_path) -> None:
     with pytest.raises(UserError, match=r"no claim is about quickstart; valid: fig_2_1"):
         verify(tmp_path, spaces=["quickstart"])
+
+
+def test_the_claims_about_a_space_are_for_its_variants_and_not_for_others_of_its_name(
+    space: Path, tmp_path: Path
+) -> None:
+    text = space.read_text()
+    space.write_text(text.replace("name: tiny", "name: fig_3_4"))
+    with pytest.raises(UserError, match=r"no claim is about fig_3_4; .* `variant_of:`"):
+        verify(tmp_path, spaces=[str(space)])
+    space.write_text(text.replace("name: tiny", "name: mine\nvariant_of: fig_3_4"))
+    shown = verify(tmp_path, spaces=[str(space)])
+    assert {one.claim.id for one in shown} >= {"adaptive_improve_bp", "dfa_fluctuates_more"}
+    assert all("fig_3_4" in one.claim.spaces for one in shown)

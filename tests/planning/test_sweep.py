@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from dfa_tune.errors import UserError
-from dfa_tune.planning.sweep import load_sweep, repetition_seeds, space_names
+from dfa_tune.planning.sweep import load_sweep, repetition_seeds, space_names, space_path
 
 CLUSTERS = {"kind": "clusters", "clusters": 2, "n": [8, 16], "d": 5, "test_samples": 10}
 
@@ -76,3 +77,21 @@ def test_planning_imports_nothing_heavy() -> None:
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert out.stdout.strip() == ""
+
+
+@pytest.mark.parametrize("named", [str, Path], ids=["by name", "by its file"])
+def test_a_bundled_space_has_its_own_figure_and_claims(named) -> None:
+    space = "fig_3_4" if named is str else space_path("fig_3_4")
+    assert load_sweep(space, overrides=["repetitions=2"]).figure_name == "fig_3_4"
+    assert load_sweep("fig_3_4-no_decay").figure_name == "fig_3_4"
+
+
+@pytest.mark.parametrize("name", ["quickstart", "quickstart-mine", "fig_3_4-no_decay"])
+def test_a_space_of_ones_own_has_no_other_spaces_figure_whatever_its_name_is(load, name: str) -> None:
+    assert load(name=name).figure_name is None
+    assert load(name=name, variant_of="fig_3_4").figure_name == "fig_3_4"
+
+
+def test_a_variant_of_an_unknown_space_is_refused_with_the_nearest_name(load) -> None:
+    with pytest.raises(UserError, match=r"variant_of = \"fig_3_44\": not a.*mean 'fig_3_4'\?"):
+        load(variant_of="fig_3_44")

@@ -77,7 +77,7 @@ class JobServer:
         command = ["python", "-m", "dfa_tune", "run", file, "--address", "auto", *options]
         with tempfile.TemporaryDirectory(prefix="dfa_tune-") as folder:
             stage(Path(folder))
-            (Path(folder) / file).write_text(sweep.text)
+            (Path(folder) / file).write_text(copied(sweep))
             with self._errors_told():
                 job: str = self._client.submit_job(
                     entrypoint=shlex.join(command),
@@ -151,6 +151,13 @@ class JobServer:
 
 class UnreachableError(UserError):
     """The job server does not answer, perhaps only for a while."""
+
+
+def copied(sweep: Sweep) -> str:
+    """The space's text for a file elsewhere, which has the figure and the claims of the original."""
+    if sweep.figure_name is None or "variant_of:" in sweep.text:
+        return sweep.text
+    return f"variant_of: {sweep.figure_name}\n{sweep.text}"
 
 
 def stage(folder: Path) -> None:

@@ -13,7 +13,8 @@ from typer.testing import CliRunner
 
 from dfa_tune.bundled import PACKAGE
 from dfa_tune.cli import app
-from dfa_tune.orchestration.cluster.submission import stage
+from dfa_tune.orchestration.cluster.submission import copied, stage
+from dfa_tune.planning.sweep import load_sweep
 from dfa_tune.results.provenance import revision
 
 
@@ -34,6 +35,14 @@ def test_a_job_knows_its_search_spaces_and_which_checkout_it_came_from(tmp_path:
                             ([sys.executable, "-c", ask], json.dumps(revision()))):  # fmt: skip
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
         assert wanted in done.stdout
+
+
+@pytest.mark.parametrize("name", ["quickstart", "fig_3_4-no_decay"])
+def test_the_copy_of_a_bundled_space_keeps_its_figure(tmp_path: Path, name: str) -> None:
+    sweep = load_sweep(name, overrides=["repetitions=2"])
+    (tmp_path / "copy.yaml").write_text(copied(sweep))
+    copy = load_sweep(tmp_path / "copy.yaml")
+    assert (copy.name, copy.figure_name, copy.repetitions) == (name, sweep.figure_name, 2)
 
 
 @pytest.mark.parametrize(

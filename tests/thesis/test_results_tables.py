@@ -1,10 +1,8 @@
 """The generated parts of the documents: filled from results, and nothing else touched."""
 
-import runpy
-
 import pytest
 
-from dfa_tune.bundled import bundled
+from dfa_tune.analysis.figure_modules import figure_module
 from dfa_tune.planning.plan import Plan
 from dfa_tune.planning.sweep import load_sweep
 from dfa_tune.problems.datasets import DIGITS_DIGEST
@@ -18,7 +16,7 @@ TEXT = (
 
 @pytest.fixture
 def fill():
-    return runpy.run_path(str(bundled("analysis") / "results_tables.py"))["fill"]
+    return figure_module("results_tables").fill
 
 
 def test_a_block_is_filled_from_the_results_and_the_text_around_it_stays(

@@ -1,0 +1,79 @@
+"""Figure modules: which one is loaded for a search space, and that a stranger's space runs no code."""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from dfa_tune.analysis import figures
+from dfa_tune.analysis.figure_modules import figure_module, figure_source
+from dfa_tune.bundled import bundled
+from dfa_tune.planning.plan import Plan
+from dfa_tune.planning.sweep import load_sweep, space_names
+
+
+def titles(figure) -> list[str]:
+    return [ax.get_title() for ax in figure.axes]
+
+
+def test_a_module_imports_another_one_beside_it(figure_folder) -> None:
+    (figure_folder / "shared.py").write_text("NUMBER = 7\n")
+    (figure_folder / "tiny.py").write_text(
+        "from . import shared\ndef figure(results): return shared.NUMBER\n"
+    )
+    module = figure_module("tiny")
+    assert module is not None
+    assert module.__name__ == "dfa_tune_figures.tiny"
+    assert module.figure(None) == 7
+
+
+def test_a_space_without_a_module_of_its_own_has_none(figure_folder) -> None:
+    assert figure_module(None) is None
+    assert figure_module("tiny") is None
+    assert figure_source("tiny") == figure_source(None) == b""
+
+
+def test_the_figure_is_drawn_by_the_module_and_named_after_the_sweep(plan, trained, figure_folder) -> None:
+    (figure_folder / "tiny.py").write_text(
+        "from matplotlib.figure import Figure\n"
+        "def figure(results):\n    return Figure(figsize=(1, len(results.rows)))\n"
+    )
+    plan = plan()
+    bundled_sweep = replace(plan.sweep, figure_name="tiny")
+    figure = figures.draw(trained(Plan(bundled_sweep)))
+    assert figure.get_figheight() == 48
+    assert figure.get_label() == "tiny"
+
+
+@pytest.mark.parametrize("name", ["quickstart", "quickstart-mine", "results_tables", "fig_2_2"])
+def test_a_space_of_ones_own_has_the_default_figure_whatever_its_name_is(
+    space: Path, trained, name: str
+) -> None:
+    space.write_text(space.read_text().replace("name: tiny", f"name: {name}"))
+    results = trained(Plan(load_sweep(space)))
+    assert titles(figures.draw(results)) == titles(figures.default(results))
+
+
+def test_a_variant_is_drawn_as_the_space_that_it_names(space: Path, trained) -> None:
+    space.write_text(space.read_text().replace("name: tiny", "name: mine\nvariant_of: fig_3_3"))
+    figure = figures.draw(trained(Plan(load_sweep(space))))
+    assert titles(figure) == ["After the last epoch, fresh seeds", "Learning rates tried (ring: chosen)"]
+    assert figure.get_label() == "mine"
+
+
+def test_a_python_file_beside_a_space_is_not_executed(space: Path, trained, figure_folder) -> None:
+    (space.parent / "tiny.py").write_text("raise SystemExit('executed')\n")
+    (space.parent / "analysis").mkdir()
+    (space.parent / "analysis" / "tiny.py").write_text("raise SystemExit('executed')\n")
+    (figure_folder / "tiny.py").write_text("raise SystemExit('executed')\n")
+    figures.draw(trained(Plan(load_sweep(space))))
+    assert "dfa_tune_figures.tiny" not in sys.modules
+
+
+@pytest.mark.parametrize("name", space_names())
+def test_every_bundled_space_has_a_figure_of_its_own_or_is_a_variant(name: str) -> None:
+    module = figure_module(load_sweep(name).figure_name)
+    assert module is not None
+    assert Path(module.__file__).parent == bundled("analysis")
+    assert callable(module.figure)
