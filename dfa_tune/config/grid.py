@@ -31,8 +31,8 @@ Group = dict[str, Any]  # the content of `problem`, `network` or `training`
 class Point:
     """One combination of the axes' values.
 
-    `problem` has its sample counts resolved, and `training` its batch size as a number. Learning rates are
-    tuned at the point `tuned_at`; None: at this one.
+    `problem` has its sample counts resolved, and `training` its loss and its batch size as a number. Learning
+    rates are tuned at the point `tuned_at`; None: at this one.
     """
 
     problem: ProblemSettings
@@ -163,6 +163,7 @@ def points(
         _variants(models[name], name, groups[name], axes, at.get(name, {}), source) for name in models
     ]
     found = tuple(_point(*combination) for combination in itertools.product(*variants))
+    _check_loss(found, source)
     _check_depth(found, chosen, source)
     return list(axes), found
 
@@ -264,16 +265,28 @@ def _variants(
 
 def _point(problem: Variant, network: Variant, training: Variant) -> Point:
     own, tuned = (
-        Point(problem=p.resolved(), network=n, training=_numeric_batch(t, p))
+        Point(problem=p.resolved(), network=n, training=_resolved(t, p))
         for p, n, t in zip(problem, network, training, strict=True)
     )
     return own if own == tuned else Point(**vars(own) | {"tuned_at": tuned})
 
 
-def _numeric_batch(training: Training, problem: ProblemSettings) -> Training:
-    if training.batch_size != "full":
-        return training
-    return training.model_copy(update={"batch_size": problem.samples})
+def _resolved(training: Training, problem: ProblemSettings) -> Training:
+    """The training with the defaults that depend on the problem written out."""
+    size = problem.samples if training.batch_size == "full" else training.batch_size
+    return training.model_copy(update={"batch_size": size, "loss": training.loss or problem.loss})
+
+
+def _check_loss(points: Iterable[Point], source: Source) -> None:
+    """Raises UserError where the softmax of `cross_entropy` would be over a single output."""
+    for point in (p for each in points for p in (each, each.tuned_at or each)):
+        if point.training.loss == "cross_entropy" and point.problem.outputs == 1:
+            raise source.error(
+                ("training", "loss"),
+                f"needs an output for each class, and problem {point.problem.kind!r} with its"
+                f" {point.problem.classes} classes has a single output; valid: binary_cross_entropy",
+                point.training.loss,
+            )
 
 
 def _check_depth(points: Iterable[Point], chosen: Iterable[Method], source: Source) -> None:

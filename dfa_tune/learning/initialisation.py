@@ -52,6 +52,7 @@ def initial_network(
     seeds: Sequence[int],
     feedbacks: Sequence[str | None],
     *,
+    outputs: int = 1,
     scale: float = 1.0,
     precision: str = "float32",
     device: torch.device | str = "cpu",
@@ -73,11 +74,11 @@ def initial_network(
             _hidden_layer(members, network, rule, layer, (widths[layer], widths[layer + 1]), order)
             for layer in range(top)
         ],
-        output=members.weights(lambda rng: uniform(rng, (1, last), last), top),
-        output_bias=members.weights(lambda rng: uniform(rng, (1, 1), last), top, BIAS)
+        output=members.weights(lambda rng: uniform(rng, (outputs, last), last), top),
+        output_bias=members.weights(lambda rng: uniform(rng, (1, outputs), last), top, BIAS)
         if network.bias
         else None,
-        feedback=_feedback(members, rule, feedbacks, widths[1:]),
+        feedback=_feedback(members, rule, feedbacks, (*widths[1:], outputs)),
         scale=scale,
         product_dtype=torch.bfloat16 if precision == "bfloat16" else DTYPES[precision],
     )
@@ -124,10 +125,14 @@ def _hidden_layer(
 def _feedback(
     members: Members, rule: Rule, names: Sequence[str | None], widths: Sequence[int]
 ) -> list[Tensor | None]:
-    """The feedback matrix (P, H_l, width above) of each hidden layer of `widths`; 1 above if it is direct."""
+    """The feedback matrix of each hidden layer: (P, H_l, H_l+1), or (P, H_l, C) for a direct rule.
+
+    `widths`: of the hidden layers, and of the output.
+    """
+    hidden = widths[:-1]
     if not rule.uses_feedback:
-        return [None] * len(widths)
-    above = [1] * len(widths) if rule.direct else [*widths[1:], 1]
+        return [None] * len(hidden)
+    above = [widths[-1]] * len(hidden) if rule.direct else widths[1:]
     return [
         members.stack(
             [
@@ -135,5 +140,5 @@ def _feedback(
                 for seed, name in zip(members.seeds, names, strict=True)
             ]
         )
-        for layer, shape in enumerate(zip(widths, above, strict=True))
+        for layer, shape in enumerate(zip(hidden, above, strict=True))
     ]

@@ -1,7 +1,7 @@
 """The network of a pack: P members' weights side by side, and their gradients in closed form.
 
-Shapes: P members, B tuples in a batch, D inputs, H hidden units. The member axis comes first everywhere, and
-no number of one member depends on another member's: a packed trial equals the trial alone.
+Shapes: P members, B tuples in a batch, D inputs, H hidden units, C outputs. The member axis comes first
+everywhere, and no number of one member depends on another member's: a packed trial equals the trial alone.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Pass:
     inputs: list[Tensor | None]  # (P or 1, B, fan_in): what the layer saw; None where its products were known
     slopes: list[Tensor | None]  # (P, B, H): dh/da; None: 1
     outputs: list[Tensor]  # (P or 1, B, H): h
-    logits: Tensor  # (P, B)
+    logits: Tensor  # (P, B, C)
 
 
 class PackedNetwork:
@@ -57,13 +57,13 @@ class PackedNetwork:
     ) -> None:
         self.rule, self.activation, self.scale = rule, activation, scale
         self.layers, self.feedback = layers, feedback
-        self.output, self.output_bias = output, output_bias  # (P, 1, H) and (P, 1, 1)
+        self.output, self.output_bias = output, output_bias  # (P, C, H) and (P, 1, C)
         self.dtype, self.product_dtype, self.device = output.dtype, product_dtype, output.device
 
     # -- forward and backward pass --------------------------------------------------------------
 
     def forward(self, x: Tensor | None, known: Tensor | None = None) -> Pass:
-        """The logits (P, B) of inputs (P or 1, B, D), and what the backward pass needs.
+        """The logits (P, B, C) of inputs (P or 1, B, D), and what the backward pass needs.
 
         `known` (P or 1, B, H): the first layer's frozen products with their bias, where they are known. They
         are the gate's; without a gate they are the layer's own, which is frozen, and no x is needed.
@@ -78,11 +78,16 @@ class PackedNetwork:
             slope, h = self._hidden(layer, h, known if first else None, self.scale if first else 1.0)
             slopes.append(slope)
             outputs.append(h)
-        # Not a product with a single column: its bits would depend on the number of members
-        logits = (outputs[-1] * self.output).sum(2)
-        if self.output_bias is not None:
-            logits = logits + self.output_bias[:, :, 0]
-        return Pass(inputs, slopes, outputs, logits)
+        return Pass(inputs, slopes, outputs, self._logits(outputs[-1]))
+
+    def _logits(self, h: Tensor) -> Tensor:
+        """(P, B, C) of the last hidden layer's h (P or 1, B, H)."""
+        if self.output.shape[1] == 1:
+            # Not a product with a single column: its bits would depend on the number of members
+            logits = (h * self.output).sum(2, keepdim=True)
+        else:
+            logits = multiply(self.operand(h), self.operand(self.output).transpose(1, 2)).to(self.dtype)
+        return logits if self.output_bias is None else logits + self.output_bias
 
     def _hidden(
         self, layer: Layer, x: Tensor | None, known: Tensor | None, scale: float
@@ -118,20 +123,19 @@ class PackedNetwork:
         return torch.baddbmm(bias, x, weight, alpha=scale)
 
     def deltas(self, done: Pass, error: Tensor, *, backpropagate: bool = False) -> list[Tensor]:
-        """delta_l (P, B, H_l), the gradient of each hidden layer's preactivations, from the error (P, B).
+        """delta_l (P, B, H_l), the gradient of each hidden layer's preactivations, from the error (P, B, C).
 
         `backpropagate`: as backpropagation has them, whatever the rule.
         """
         rule, top = self.rule, len(self.layers) - 1
         direct = rule.direct and not backpropagate
-        output_error = error.unsqueeze(2)
-        above = output_error  # what arrives from the layer above
+        above = error  # what arrives from the layer above
         deltas: list[Tensor] = []
         for position in range(top, -1, -1):
             matrix = self.output.transpose(1, 2) if position == top else self.layers[position + 1].weight
             if rule.transport is not None and not backpropagate:
                 matrix = rule.transport(matrix, self.feedback[position])
-            delta = self._transposed_product(output_error if direct else above, matrix)
+            delta = self._transposed_product(error if direct else above, matrix)
             slope = done.slopes[position]
             above = delta if slope is None else delta.mul_(slope)
             deltas.append(above)
@@ -148,6 +152,11 @@ class PackedNetwork:
         x = done.inputs[layer]
         assert x is not None
         return GradientProduct(self.operand(x), delta, self.scale if layer == 0 else 1.0, out)
+
+    def output_gradient_product(self, done: Pass, error: Tensor, out: Tensor) -> GradientProduct:
+        """The gradient error^T h of the output weights, to be written into `out`, (P, C, H)."""
+        h = done.outputs[-1].expand(error.shape[0], -1, -1)
+        return GradientProduct(self.operand(error), h, 1.0, out)
 
     def gradient(self, done: Pass, delta: Tensor, layer: int) -> Tensor:
         """The gradient of a hidden layer's weights under `delta`, (P, D, H), in memory of its own."""

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from dfa_tune.problems.settings import LossName
 from dfa_tune.registry import ACTIVATIONS
 
 Width = Annotated[int, Field(ge=1, le=1_000_000, strict=True)]
@@ -20,7 +21,7 @@ class Settings(BaseModel):
 
 
 class Network(Settings):
-    """A fully connected network with one logit (thesis section 2.1)."""
+    """A fully connected network (thesis section 2.1)."""
 
     hidden: tuple[Width, ...] = (512,)  # widths of the hidden layers; the thesis has 512 for parity
     activation: str = "relu"
@@ -53,6 +54,7 @@ class Training(Settings):
 
     epochs: Annotated[int, Field(ge=1, le=1_000_000, strict=True)] = 20
     batch_size: Annotated[int, Field(ge=1, strict=True)] | Literal["full"] = 128  # full: one step per epoch
+    loss: LossName | None = None  # null: the problem's own
     weight_decay: NotNegative = 0.0  # coupled: added to the gradient (thesis: 1e-3 for parity)
     precision: Literal["float32", "bfloat16", "float64"] = "float32"  # of the matrix products
     device: Literal["auto", "cpu", "cuda"] = "auto"  # auto: a GPU where Ray offers one

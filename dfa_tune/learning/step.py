@@ -11,8 +11,8 @@ from torch import Tensor
 
 from dfa_tune.learning.alignment import cosine, cosine_of_rows
 from dfa_tune.learning.batches import Batch, Batches
-from dfa_tune.learning.losses import cross_entropy, probability
-from dfa_tune.learning.matmul import tuple_sums
+from dfa_tune.learning.losses import Loss, correct, one_hot
+from dfa_tune.learning.matmul import GradientProduct, tuple_sums
 from dfa_tune.learning.network import PackedNetwork, Pass
 from dfa_tune.learning.optimizers._base import Base
 
@@ -35,10 +35,10 @@ class Sums:
         self.correct.zero_()
         return self
 
-    def add(self, logits: Tensor, labels: Tensor) -> None:
-        """Count a batch: logits (P, B), labels (P or 1, B)."""
-        self.loss += tuple_sums(cross_entropy(logits, labels))
-        self.correct += ((logits > 0) == (labels > 0)).sum(1)
+    def add(self, losses: Tensor, correct: Tensor) -> None:
+        """Count a batch: the tuples' losses (P, B), and whether they are right (P, B)."""
+        self.loss += tuple_sums(losses)
+        self.correct += correct.sum(1)
 
 
 class Step:
@@ -49,9 +49,15 @@ class Step:
     """
 
     def __init__(
-        self, network: PackedNetwork, optimizer: type[Base], learning_rate: Tensor, decay: float
+        self,
+        network: PackedNetwork,
+        loss: Loss,
+        optimizer: type[Base],
+        learning_rate: Tensor,
+        decay: float,
     ) -> None:
-        self.network, self._learning_rate, self._decay = network, learning_rate, decay
+        self.network, self._loss = network, loss
+        self._learning_rate, self._decay = learning_rate, decay
         self.optimizers = {name: optimizer(parameter) for name, parameter in network.parameters().items()}
         self._gradients: dict[str, Tensor] = {}  # memory for the gradients of weight matrices
 
@@ -86,21 +92,39 @@ class Step:
     def update(self, done: Pass, error: Tensor, deltas: Sequence[Tensor], t: int | Tensor) -> None:
         """The optimizers' step t for every trained parameter.
 
-        `error` (P, B): the gradient of the logits; `deltas`: those of the hidden layers' preactivations, none
-        where these layers are frozen. Both belong to the forward pass `done`.
+        `error` (P, B, C): the gradient of the logits; `deltas`: those of the hidden layers' preactivations,
+        none where these layers are frozen. Both belong to the forward pass `done`.
         """
         network = self.network
         for layer, delta in enumerate(deltas):
             name = f"hidden.{layer}.weight"
-            if name not in self._gradients:
-                self._gradients[name] = torch.empty_like(self.optimizers[name].parameter)
-            gradient = network.gradient_product(done, delta, layer, self._gradients[name])
-            self.optimizers[name].step_product(gradient, self._learning_rate, self._decay, t)
+            self._update_product(name, network.gradient_product(done, delta, layer, self._memory(name)), t)
             if network.layers[layer].bias is not None:
                 self._update(f"hidden.{layer}.bias", delta.sum(1, keepdim=True), t)
-        self._update("output.weight", (done.outputs[-1] * error.unsqueeze(2)).sum(1, keepdim=True), t)
+        if error.shape[2] == 1:  # not a product with a single row: its bits would depend on the pack
+            self._update("output.weight", (done.outputs[-1] * error).sum(1, keepdim=True), t)
+        else:
+            gradient = network.output_gradient_product(done, error, self._memory("output.weight"))
+            self._update_product("output.weight", gradient, t)
         if network.output_bias is not None:
-            self._update("output.bias", tuple_sums(error).view(-1, 1, 1), t)
+            single = error.shape[2] == 1
+            sums = tuple_sums(error[:, :, 0]).view(-1, 1, 1) if single else error.sum(1, keepdim=True)
+            self._update("output.bias", sums, t)
+
+    def evaluate(self, batches: Batches, batch: Batch, sums: Sums) -> None:
+        """Add the metrics of a batch to `sums`, and change nothing else."""
+        logits = self.network.forward(batch.x, batches.known(batch)).logits
+        targets = one_hot(batch.labels, logits.shape[2])
+        sums.add(self._loss.value(logits, targets), correct(logits, batch.labels))
+
+    def _memory(self, name: str) -> Tensor:
+        """Memory for the gradient of a parameter, the same at every step."""
+        if name not in self._gradients:
+            self._gradients[name] = torch.empty_like(self.optimizers[name].parameter)
+        return self._gradients[name]
+
+    def _update_product(self, name: str, gradient: GradientProduct, t: int | Tensor) -> None:
+        self.optimizers[name].step_product(gradient, self._learning_rate, self._decay, t)
 
     def _update(self, name: str, gradient: Tensor, t: int | Tensor) -> None:
         optimizer = self.optimizers[name]
@@ -109,12 +133,13 @@ class Step:
         optimizer.step(gradient, self._learning_rate, t)
 
     def _forward(self, batches: Batches, batch: Batch, sums: Sums | None) -> tuple[Pass, Tensor]:
-        """The forward pass, and the error (P, B): the gradient of the batch's mean loss by the logits."""
+        """The forward pass, and the error (P, B, C): the gradient of the batch's mean loss by the logits."""
         done = self.network.forward(batch.x, batches.known(batch))
+        targets = one_hot(batch.labels, done.logits.shape[2])
         # By the length of this batch: the last one of an epoch may be shorter
-        error = (probability(done.logits) - batch.labels).div_(batch.labels.shape[1])
+        error = self._loss.error(done.logits, targets).div_(batch.labels.shape[1])
         if sums is not None:
-            sums.add(done.logits, batch.labels)
+            sums.add(self._loss.value(done.logits, targets), correct(done.logits, batch.labels))
         return done, error
 
     def _feedback_alignment(self) -> Tensor | None:

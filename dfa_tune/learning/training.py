@@ -16,6 +16,7 @@ from dfa_tune.learning.batches import Batches, item_order
 from dfa_tune.learning.cuda_graph import WORTH_RECORDING, RecordedStep
 from dfa_tune.learning.initialisation import initial_network
 from dfa_tune.learning.loader import Loader
+from dfa_tune.learning.losses import LOSSES
 from dfa_tune.learning.metrics import metric_rows
 from dfa_tune.learning.resume import ALIGNMENT, checked_position
 from dfa_tune.learning.settings import Network, Training
@@ -95,6 +96,7 @@ class PackTraining:
             problem.inputs,
             seeds,
             [member.feedback for member in members],
+            outputs=problem.settings.outputs,
             scale=1 / problem.std,
             precision=training.precision,
             device=self.device,
@@ -105,7 +107,8 @@ class PackTraining:
         self._loader = Loader(problem, training, self.network, seeds, samples, size)
         rates = torch.tensor([member.learning_rate for member in members], dtype=self.network.dtype)
         rates = rates.view(-1, 1, 1).to(self.device)
-        self._step = Step(self.network, OPTIMIZERS[optimizer], rates, training.weight_decay)
+        loss = LOSSES[training.loss or problem.settings.loss]
+        self._step = Step(self.network, loss, OPTIMIZERS[optimizer], rates, training.weight_decay)
         self.optimizers = self._step.optimizers
         for one in self.optimizers.values():
             one.fuse(training.epochs * -(-samples // size))
@@ -212,8 +215,7 @@ class PackTraining:
         sums = Sums.zeros(len(self.members), self.device)
         with evaluated_parameters(self.optimizers):
             for begin in range(0, samples, batches.size):
-                batch = batches.get(slice(begin, begin + batches.size))
-                sums.add(self.network.forward(batch.x, batches.known(batch)).logits, batch.labels)
+                self._step.evaluate(batches, batches.get(slice(begin, begin + batches.size)), sums)
         return {"test_loss": sums.loss / samples, "test_accuracy": sums.correct / samples}
 
     # -- weights and state ----------------------------------------------------------------------

@@ -48,6 +48,9 @@ class Trial:
         """
         content = self.to_json()
         del content["stage"], content["training"]["device"]
+        # Fields that are newer than the numerics count only where they are not at their default
+        if self.training.loss in (None, self.problem.loss):
+            del content["training"]["loss"]
         content["numerics"] = NUMERICS_VERSION
         canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
         return hashlib.sha256(canonical.encode()).hexdigest()[:16]
@@ -71,6 +74,8 @@ class Trial:
             **problem,
             **_scalars(self.network.model_dump()),
             **training,
+            "classes": self.problem.classes,
+            "loss": self.training.loss or self.problem.loss,
             "numerics": NUMERICS_VERSION,
         }
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
+# A sigmoid for each output, or a softmax over one output for each class
+LossName = Literal["binary_cross_entropy", "cross_entropy"]
 Count = Annotated[int, Field(ge=1, strict=True)]
 
 
@@ -14,7 +16,7 @@ class ProblemSettings(BaseModel):
 
     Nothing here reads data, so that a sweep can be planned without them. A subclass has the fields `kind` and
     `test_samples`, and `inputs` and `samples`, each of them a field or a property. It may have `classes`,
-    `dataset`, `tuple_items` and `items` too, where the defaults do not fit.
+    `outputs`, `loss`, `dataset`, `tuple_items` and `items` too, where the defaults do not fit.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
@@ -44,6 +46,14 @@ class ProblemSettings(BaseModel):
         @property
         def classes(self) -> int:
             """How many different labels there are: 0 to classes - 1. Default: 2."""
+
+        @property
+        def outputs(self) -> int:
+            """Outputs of the network. Default: one for two classes, else one for each class."""
+
+        @property
+        def loss(self) -> LossName:
+            """The loss where `training.loss` says nothing. Default: by the number of outputs."""
 
         @property
         def dataset(self) -> str | None:
@@ -76,6 +86,8 @@ class ProblemSettings(BaseModel):
 REQUIRED = ("inputs", "samples", "test_samples")
 DEFAULTS: dict[str, Any] = {
     "classes": 2,
+    "outputs": property(lambda settings: 1 if settings.classes == 2 else settings.classes),
+    "loss": property(lambda settings: "binary_cross_entropy" if settings.outputs == 1 else "cross_entropy"),
     "dataset": None,
     "tuple_items": 1,
     "items": property(lambda settings: settings.samples + settings.test_samples),

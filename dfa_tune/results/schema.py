@@ -38,6 +38,8 @@ CONSTANTS = {
     "clusters": pa.int64(),
     "labels": pa.string(),  # "random", or one a cluster: "0,1,1"
     "radius": pa.string(),
+    "classes": pa.int64(),  # different labels
+    "loss": pa.string(),  # binary_cross_entropy | cross_entropy
     "hidden": pa.string(),  # "512", or several layers: "512,256"
     "activation": pa.string(),
     "bias": pa.bool_(),

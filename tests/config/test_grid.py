@@ -92,6 +92,18 @@ def test_a_rule_for_one_hidden_layer_may_be_left_out_of_a_deep_network(load) -> 
         load(**spaces)
 
 
+def test_a_point_has_the_loss_that_is_used(load) -> None:
+    assert [point.training.loss for point in load().points] == ["binary_cross_entropy"]
+    assert load("training.loss=binary_cross_entropy").points == load().points
+
+
+def test_a_softmax_of_a_single_output_is_refused(load) -> None:
+    with pytest.raises(UserError, match=r"training\.loss.*'parity'.*valid: binary_cross_entropy"):
+        load("training.loss=cross_entropy")
+    with pytest.raises(UserError, match=r"training\.loss = .*valid"):
+        load("training.loss=hinge")
+
+
 def test_two_different_rates_for_one_method_are_refused(load) -> None:
     entries = [{"rule": "bp", "optimizer": "sgd", "learning_rate": rate} for rate in (0.1, 0.2)]
     with pytest.raises(

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from dfa_tune.learning.initialisation import initial_network
+from dfa_tune.learning.losses import LOSSES, one_hot
 from dfa_tune.learning.network import PackedNetwork, Pass
 from dfa_tune.learning.settings import Network, Training
 from dfa_tune.learning.step import Step
@@ -28,7 +29,8 @@ class TakenStep:
 
     network: PackedNetwork
     x: Tensor  # (P, B, D), not yet scaled
-    labels: Tensor  # (P, B)
+    labels: Tensor  # (P, B): 0 to C - 1, with one output 0 or 1
+    loss: str
     done: Pass
     before: dict[str, Tensor]
     after: dict[str, Tensor]
@@ -54,6 +56,8 @@ def one_step() -> Callable[..., TakenStep]:
         feedback: str = "uniform",
         inputs: int = 6,
         batch: int = 9,
+        outputs: int = 1,
+        loss: str = "binary_cross_entropy",
     ) -> TakenStep:
         chosen = RULES[rule]
         names = [feedback if chosen.uses_feedback else None] * 2
@@ -63,20 +67,21 @@ def one_step() -> Callable[..., TakenStep]:
             inputs,
             [3, 4],
             names,
+            outputs=outputs,
             scale=SCALE,
             precision="float64",
         )
         rng = np.random.default_rng(8)
         x = torch.from_numpy(rng.normal(size=(2, batch, inputs)) * 2)
-        labels = torch.from_numpy(rng.integers(0, 2, (2, batch)).astype(np.float64))
+        labels = torch.from_numpy(rng.integers(0, max(2, outputs), (2, batch)).astype(np.float64))
         before = {name: tensor.clone() for name, tensor in network.parameters().items()}
         done = network.forward(x)
-        error = (1 / (1 + torch.exp(-done.logits)) - labels) / batch
+        error = LOSSES[loss].error(done.logits, one_hot(labels, outputs)) / batch
         deltas = network.deltas(done, error) if chosen.trains_hidden else []
         rates = torch.tensor(learning_rates, dtype=torch.float64).view(2, 1, 1)
-        Step(network, OPTIMIZERS[optimizer], rates, decay).update(done, error, deltas, 1)
+        Step(network, LOSSES[loss], OPTIMIZERS[optimizer], rates, decay).update(done, error, deltas, 1)
         after = {name: tensor.clone() for name, tensor in network.parameters().items()}
-        return TakenStep(network, x, labels, done, before, after)
+        return TakenStep(network, x, labels, loss, done, before, after)
 
     return step
 

@@ -46,14 +46,22 @@ def gated_autograd(step: Any, gate: Callable[[Tensor], Tensor], member: int) -> 
     return _gradients(step, parameters, a * gate(g), member, 0.0)
 
 
+def mean_loss(name: str, logits: Tensor, labels: Tensor) -> Tensor:
+    """PyTorch's own: over C logits, a softmax or as many sigmoids; over a single one, a sigmoid."""
+    if name == "cross_entropy":
+        return F.cross_entropy(logits, labels.long())
+    targets = labels[:, None] if logits.shape[1] == 1 else F.one_hot(labels.long(), logits.shape[1]).double()
+    return F.binary_cross_entropy_with_logits(logits, targets, reduction="sum") / len(labels)
+
+
 def _gradients(
     step: Any, parameters: dict[str, Tensor], h: Tensor, member: int, decay: float
 ) -> dict[str, Tensor]:
-    logits = (h @ parameters["output.weight"].T).squeeze(1)
+    logits = h @ parameters["output.weight"].T
     if "output.bias" in parameters:
-        logits = logits + parameters["output.bias"].squeeze()
+        logits = logits + parameters["output.bias"]
     torch.testing.assert_close(step.done.logits[member], logits.detach(), rtol=1e-12, atol=1e-14)
-    loss = F.binary_cross_entropy_with_logits(logits, step.labels[member])
+    loss = mean_loss(step.loss, logits, step.labels[member])
     loss = loss + decay / 2 * sum(((p**2).sum() for p in parameters.values()), torch.zeros(()))
     return dict(zip(parameters, torch.autograd.grad(loss, list(parameters.values())), strict=True))
 
@@ -81,6 +89,32 @@ def test_bp_is_autograd(
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "momentum"])
+@pytest.mark.parametrize("loss", ["cross_entropy", "binary_cross_entropy"])
+@pytest.mark.parametrize("outputs", [2, 10, 16])
+@pytest.mark.parametrize("activation", ["relu", "tanh"])
+@pytest.mark.parametrize("hidden", HIDDEN)
+def test_bp_with_several_outputs_is_autograd(
+    one_step: Callable[..., Any],
+    hidden: tuple[int, ...],
+    activation: str,
+    outputs: int,
+    loss: str,
+    optimizer: str,
+) -> None:
+    for bias in (False, True):
+        given = {"hidden": hidden, "activation": activation, "bias": bias, "optimizer": optimizer}
+        step = one_step("bp", outputs=outputs, loss=loss, **given)
+        assert_equal(step, [autograd(step, activation, member) for member in (0, 1)], (1.0, 1.0))
+
+
+def test_a_product_without_padding_is_autograd_too(one_step: Callable[..., Any]) -> None:
+    for optimizer in ("sgd", "momentum"):
+        given = {"outputs": 16, "batch": 32, "inputs": 16, "optimizer": optimizer}
+        step = one_step("bp", hidden=(16, 32), loss="cross_entropy", decay=0.1, **given)
+        assert_equal(step, [autograd(step, "relu", member, decay=0.1) for member in (0, 1)], (1.0, 1.0))
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "momentum"])
 @pytest.mark.parametrize("hidden", HIDDEN)
 def test_weight_decay_is_added_to_the_gradient_of_every_parameter(
     one_step: Callable[..., Any], hidden: tuple[int, ...], optimizer: str
@@ -90,14 +124,15 @@ def test_weight_decay_is_added_to_the_gradient_of_every_parameter(
     assert_equal(step, [autograd(step, "relu", member, decay=0.1) for member in (0, 1)], rates)
 
 
+@pytest.mark.parametrize("outputs", [1, 10])
 @pytest.mark.parametrize("bias", [False, True])
 @pytest.mark.parametrize(
     ("rule", "gate"), [("ntk", torch.sigmoid), ("galu", lambda a: (a > 0).double())], ids=["ntk", "galu"]
 )
 def test_a_gated_rule_is_autograd_through_its_ungated_weights(
-    one_step: Callable[..., Any], rule: str, gate: Callable[[Tensor], Tensor], bias: bool
+    one_step: Callable[..., Any], rule: str, gate: Callable[[Tensor], Tensor], bias: bool, outputs: int
 ) -> None:
-    step = one_step(rule, hidden=(5,), bias=bias)
+    step = one_step(rule, hidden=(5,), bias=bias, outputs=outputs)
     assert_equal(step, [gated_autograd(step, gate, member) for member in (0, 1)], (1.0, 1.0))
 
 
@@ -112,7 +147,7 @@ def test_the_first_layers_gradient_is_that_of_the_step(one_step: Callable[..., A
     for name, tensor in fresh.parameters().items():
         tensor.copy_(step.before[name])
     done = fresh.forward(step.x)
-    error = (torch.sigmoid(done.logits) - step.labels) / step.labels.shape[1]
+    error = (torch.sigmoid(done.logits) - step.labels.unsqueeze(2)) / step.labels.shape[1]
     gradient = fresh.gradient(done, fresh.deltas(done, error)[0], 0)
     torch.testing.assert_close(gradient, step.gradients(1.0)["hidden.0.weight"], rtol=1e-10, atol=1e-13)
 

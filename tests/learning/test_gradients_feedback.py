@@ -60,7 +60,13 @@ def expected(step: Any, rule: str, activation: str, member: int) -> dict[str, Ar
         h.append(value(a))
     logits = h[-1] @ weights[-1] + before.get("output.bias", 0.0)
     labels = step.labels[member].numpy()[:, None]
-    error = (1 / (1 + np.exp(-logits)) - labels) / len(labels)
+    outputs = logits.shape[1]
+    targets = labels if outputs == 1 else labels == np.arange(outputs)
+    if step.loss == "cross_entropy":
+        predicted = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    else:
+        predicted = 1 / (1 + np.exp(-logits))
+    error = (predicted - targets) / len(labels)
     feedback = [b[member].numpy() for b in step.network.feedback if b is not None]
     deltas = [*RULES[rule](error, weights, feedback, slopes), error]
     gradients = {}
@@ -86,6 +92,53 @@ def test_a_feedback_rule_is_its_formula(
             np.testing.assert_allclose(found[name][member], gradient, rtol=1e-10, atol=1e-13, err_msg=name)
 
 
+@pytest.mark.parametrize("loss", ["cross_entropy", "binary_cross_entropy"])
+@pytest.mark.parametrize("outputs", [2, 10])
+@pytest.mark.parametrize("hidden", HIDDEN)
+@pytest.mark.parametrize("rule", list(RULES))
+def test_a_feedback_rule_with_several_outputs_is_its_formula(
+    one_step: Callable[..., Any], rule: str, hidden: tuple[int, ...], outputs: int, loss: str
+) -> None:
+    step = one_step(rule, hidden=hidden, activation="tanh", bias=True, outputs=outputs, loss=loss)
+    found = step.gradients(1.0)
+    for member in (0, 1):
+        for name, gradient in expected(step, rule, "tanh", member).items():
+            np.testing.assert_allclose(found[name][member], gradient, rtol=1e-10, atol=1e-13, err_msg=name)
+
+
+def test_dfa_with_two_layers_of_relu_and_ten_classes_is_the_formula_of_its_paper(
+    one_step: Callable[..., Any],
+) -> None:
+    """Nokland 2016, equations 6 and 7: delta a_1 = (B_1 e) * f'(a_1), delta a_2 = (B_2 e) * f'(a_2).
+
+    The weights' updates are delta a_1 x^T, delta a_2 h_1^T and e h_2^T, summed over the tuples, as columns.
+    """
+    step = one_step("dfa", hidden=(7, 6), outputs=10, loss="cross_entropy")
+    for member in (0, 1):
+        b1, b2 = (feedback[member].numpy() for feedback in step.network.feedback)
+        w1, w2, w3 = (
+            step.before[name][member].numpy()
+            for name in ("hidden.0.weight", "hidden.1.weight", "output.weight")
+        )
+        updates = [np.zeros_like(w) for w in (w1, w2, w3)]
+        x, labels = step.x[member].numpy() * SCALE, step.labels[member].numpy().astype(int)
+        for column, label in zip(x, labels, strict=True):
+            a1 = w1.T @ column
+            h1 = np.maximum(a1, 0)
+            a2 = w2.T @ h1
+            h2 = np.maximum(a2, 0)
+            y = w3 @ h2
+            e = np.exp(y) / np.exp(y).sum() - np.eye(10)[label]
+            updates[0] += np.outer(column, (b1 @ e) * (a1 > 0)) / len(x)
+            updates[1] += np.outer(h1, (b2 @ e) * (a2 > 0)) / len(x)
+            updates[2] += np.outer(e, h2) / len(x)
+        found = step.gradients(1.0)
+        for name, update in zip(
+            ("hidden.0.weight", "hidden.1.weight", "output.weight"), updates, strict=True
+        ):
+            np.testing.assert_allclose(found[name][member], update, rtol=1e-10, atol=1e-13)
+
+
 @pytest.mark.parametrize("hidden", HIDDEN)
 @pytest.mark.parametrize("rule", list(RULES))
 def test_a_feedback_rule_is_not_backpropagation(
@@ -106,7 +159,7 @@ def test_dfa_with_the_output_weights_for_feedback_is_backpropagation(one_step: C
         tensor.copy_(bp.before[name])
     network.feedback = [network.output.transpose(1, 2).clone()]
     done = network.forward(bp.x)
-    error = (torch.sigmoid(done.logits) - bp.labels) / bp.labels.shape[1]
+    error = (torch.sigmoid(done.logits) - bp.labels.unsqueeze(2)) / bp.labels.shape[1]
     gradient = network.gradient(done, network.deltas(done, error)[0], 0)
     torch.testing.assert_close(gradient, bp.gradients(1.0)["hidden.0.weight"], rtol=1e-10, atol=1e-13)
 
@@ -115,6 +168,9 @@ def test_feedback_matrices_have_the_shapes_of_what_they_replace(one_step: Callab
     fa, dfa = (one_step(rule, hidden=(5, 4, 3)).network.feedback for rule in ("fa", "dfa"))
     assert [tuple(b.shape[1:]) for b in fa] == [(5, 4), (4, 3), (3, 1)]
     assert [tuple(b.shape[1:]) for b in dfa] == [(5, 1), (4, 1), (3, 1)]
+    fa, dfa = (one_step(rule, hidden=(5, 4), outputs=10).network.feedback for rule in ("fa", "dfa"))
+    assert [tuple(b.shape[1:]) for b in fa] == [(5, 4), (4, 10)]
+    assert [tuple(b.shape[1:]) for b in dfa] == [(5, 10), (4, 10)]
 
 
 def test_all_rules_with_one_seed_start_from_the_same_weights(one_step: Callable[..., Any]) -> None:

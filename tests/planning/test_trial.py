@@ -72,6 +72,22 @@ def test_an_id_depends_on_neither_stage_nor_device(change: dict) -> None:
     assert replace(TRIAL, **change).id == TRIAL.id
 
 
+def test_ids_are_those_of_the_first_results() -> None:
+    """As computed before the newest fields existed: results of then are still found."""
+    assert (TRIAL.id, CLUSTERS.id) == ("11f381a2e3e5267a", "5969251dca4cafc5")
+
+
+@pytest.mark.parametrize("trial", [TRIAL, CLUSTERS])
+def test_a_loss_counts_where_it_is_not_the_problems_own(trial: Trial) -> None:
+    written_out, other = (
+        replace(trial, training=trial.training.model_copy(update={"loss": loss}))
+        for loss in ("binary_cross_entropy", "cross_entropy")
+    )
+    assert written_out.id == trial.id != other.id
+    assert [t.columns()["loss"] for t in (trial, other)] == ["binary_cross_entropy", "cross_entropy"]
+    assert trial.columns()["classes"] == 2
+
+
 def test_an_id_changes_with_the_version_of_the_numerics(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("dfa_tune.planning.trial.NUMERICS_VERSION", -1)
     assert replace(TRIAL).id != TRIAL.id
