@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import sys
+import time
 from collections.abc import Hashable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -15,12 +17,21 @@ from filelock import FileLock, Timeout
 from dfa_tune.errors import UserError
 
 PARTIAL = ".partial"  # the folder of a sweep with the files that are being written
+# Seconds after which the writer of a partial file is taken for dead. Writing takes seconds, but a writer may
+# have been suspended; it then writes its file again (see `put`).
+ABANDONED = 3600.0
 LOCK_SECONDS = 60.0  # a lock is held for milliseconds; whoever has it for so long is stopped or hangs
 _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL}
+# What version 0.1 wrote beside the file itself
+_OLD_PARTIAL = re.compile(r"\..+\.[0-9a-f]{12}\.tmp")
 
 
 class LocalStorage:
-    """See `storage.Storage`."""
+    """See `storage.Storage`.
+
+    Links inside the root are neither followed nor moved: a folder of results may come from a stranger, and
+    a link in it may lead anywhere. The root itself may be a link.
+    """
 
     def __init__(self, root: Path) -> None:
         # Absolute, as a worker may have another working folder; not resolved, as a link may be changed
@@ -32,10 +43,10 @@ class LocalStorage:
 
     def files(self, folder: str) -> list[str]:
         found = self._entries(folder)
-        return sorted(e.name for e in found if e.is_file())
+        return sorted(e.name for e in found if e.is_symlink() or e.is_file())
 
     def folders(self, folder: str = "") -> list[str]:
-        return sorted(e.name for e in self._entries(folder) if e.is_dir())
+        return sorted(e.name for e in self._entries(folder) if e.is_dir(follow_symlinks=False))
 
     def _entries(self, folder: str) -> list[os.DirEntry[str]]:
         path = self._path(folder)
@@ -57,8 +68,12 @@ class LocalStorage:
             _make(target.parent)
             _make(partial.parent)
             try:
-                _write(partial, content)
-                partial.replace(target)
+                try:
+                    _write(partial, content)
+                    partial.replace(target)
+                except FileNotFoundError:  # removed as abandoned: this process was suspended for long
+                    _write(partial, content)
+                    partial.replace(target)
             except BaseException:
                 with suppress(OSError):
                     partial.unlink(missing_ok=True)
@@ -66,9 +81,14 @@ class LocalStorage:
             _sync(target.parent)
 
     def _partial(self, path: str) -> Path:
-        """Hidden, so that readers of the folder pass over it; beside the file, on the same file system."""
-        target = self._path(path)
-        return target.with_name(f".{target.name}.{uuid4().hex[:12]}.tmp")
+        """Where the file is written before it gets its name, on the same file system.
+
+        Never in its own folder where that is a folder of a sweep: tools that read a whole folder, such as
+        Polars, would read the partial file too.
+        """
+        *folders, name = path.split("/")
+        hidden = f".{name}.{uuid4().hex[:12]}.tmp"
+        return self._path("/".join([folders[0], PARTIAL, hidden] if len(folders) > 1 else [*folders, hidden]))
 
     def remove(self, path: str) -> None:
         target = self._path(path)
@@ -125,8 +145,26 @@ class LocalStorage:
             (partial / name).rename(target / name)
             (target / name).rmdir()
 
+    def remove_partial(self, sweep: str) -> None:
+        for folder in self.folders(sweep):
+            for name in self.files(f"{sweep}/{folder}"):
+                if folder == PARTIAL or _OLD_PARTIAL.fullmatch(name):
+                    path = self._path(f"{sweep}/{folder}/{name}")
+                    with suppress(OSError):  # another run has removed it
+                        if time.time() - path.stat().st_mtime > ABANDONED:
+                            path.unlink()
+
     def _path(self, path: str) -> Path:
-        return self.root / path
+        """The absolute path; UserError if the file, or a folder between it and the root, is a link."""
+        at = str(self.root)
+        for part in path.split("/"):
+            at = os.path.join(at, part)  # noqa: PTH118 (for every file that is read: Path is ten times slower)
+            if os.path.islink(at):  # noqa: PTH114
+                raise UserError(
+                    f"{at} is a link; links inside a folder of results are not followed. Put what it leads"
+                    " to in its place, or remove it"
+                )
+        return Path(at)
 
 
 @contextmanager

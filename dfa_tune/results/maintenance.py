@@ -19,6 +19,7 @@ def set_aside(store: Store) -> list[str]:
     Every file is decoded whole, checksums included, so that what remains can be relied on.
     Returns the names. Raises UserError, naming the file, if a newer version wrote one.
     """
+    store.storage.remove_partial(store.name)
     damaged = list(reader.read_files(store.epochs).damaged)
     visible = [name for name in store.epochs.files() if not name.startswith("_")]
     names = sorted({*damaged, *(name for name in visible if not name.endswith(".parquet"))})

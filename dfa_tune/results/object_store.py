@@ -125,6 +125,9 @@ class ObjectStore:
         except UserError as error:
             raise UserError(str(error).replace(self.full(probe), self.full(folder))) from None
 
+    def remove_partial(self, sweep: str) -> None:
+        pass  # there are none
+
 
 def _native(uri: str) -> tuple[Any, str]:
     from fsspec.implementations.arrow import ArrowFSWrapper

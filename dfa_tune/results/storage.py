@@ -34,10 +34,10 @@ class Storage(Protocol):
         """The path as a user may see it: absolute, or a URI without credentials."""
 
     def files(self, folder: str) -> list[str]:
-        """Names of the files in `folder`, sorted, hidden ones included; [] if it does not exist."""
+        """Names of the files in `folder`, sorted, hidden ones and links included; [] if it does not exist."""
 
     def folders(self, folder: str = "") -> list[str]:
-        """Names of the folders in `folder` (the root by default), sorted."""
+        """Names of the folders in `folder` (the root by default), sorted; links are left out."""
 
     def read(self, path: str, size: int | None = None) -> bytes:
         """The content of the file, or its first `size` bytes; raises FileNotFoundError."""
@@ -62,6 +62,9 @@ class Storage(Protocol):
 
     def check_writable(self, folder: str) -> None:
         """Raises UserError unless files can really be written to `folder`; leaves nothing behind."""
+
+    def remove_partial(self, sweep: str) -> None:
+        """Remove the partial files that killed writers left in the folder `sweep` of the root."""
 
 
 def open_storage(location: str | Path) -> Storage:

@@ -174,10 +174,3 @@ def test_a_file_merged_away_between_listing_and_reading_is_found_in_its_successo
     monkeypatch.setattr(two.storage, "files", files)
     assert two.done() == {"a", "b"}
     assert len(listings) == 2
-
-
-def test_an_unreadable_link_is_not_taken_for_a_torn_file(store, rows, epochs):
-    store.publish("good", rows("a"), {})
-    (epochs / "gone.parquet").symlink_to(epochs / "nowhere")
-    assert Store(store.location, "sweep").done() == {"a"}
-    assert maintenance.set_aside(store) == []
