@@ -26,6 +26,10 @@ _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.
 _OLD_PARTIAL = re.compile(r"\..+\.[0-9a-f]{12}\.tmp")
 
 
+class LockedError(UserError):
+    """Another process holds a lock for longer than was waited for it."""
+
+
 class LocalStorage:
     """See `storage.Storage`.
 
@@ -60,7 +64,8 @@ class LocalStorage:
     def read(self, path: str, size: int | None = None) -> bytes:
         source = self._path(path)
         with _user_errors(source, "read"), source.open("rb") as file:
-            return file.read(-1 if size is None else size)
+            length = os.fstat(file.fileno()).st_size  # `read` would allocate a `size` beyond it
+            return file.read(length if size is None else min(size, length))
 
     def put(self, path: str, content: bytes) -> None:
         target, partial = self._path(path), self._partial(path)
@@ -111,6 +116,9 @@ class LocalStorage:
                 return None
         return status.st_ino, status.st_size, status.st_mtime_ns
 
+    def signatures(self, folder: str) -> dict[str, Hashable]:
+        return {name: self.signature(f"{folder}/{name}") for name in self.files(folder)}
+
     @contextmanager
     def lock(self, path: str, seconds: float = LOCK_SECONDS) -> Iterator[None]:
         target = self._path(path)
@@ -120,7 +128,7 @@ class LocalStorage:
             try:
                 lock.acquire(timeout=seconds, poll_interval=0.005)
             except Timeout:
-                raise UserError(
+                raise LockedError(
                     f"{target}: another process has held this lock for {seconds:g} seconds; if it is stopped"
                     " or hangs, end it, and try again"
                 ) from None

@@ -1,90 +1,184 @@
-"""Maintenance of a sweep's files: sets damaged ones aside, removes copies, merges many into few."""
+"""Maintenance of a sweep's result files: sets damaged ones aside, removes copies, merges many into few.
+
+One lock keeps processes from doing it at the same time. Object stores have no locks, so nothing relies on it:
+the rule of `complete.by_preference` says which copy of a trial stays, and right before a file is removed, it
+and those with the copies that count are looked at once more.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 from uuid import uuid4
 
 import numpy as np
 import pyarrow as pa
 
-from dfa_tune.results import parquet_file, reader, schema
+from dfa_tune.results import complete, parquet_file, reader, schema
+from dfa_tune.results.local_storage import LOCK_SECONDS, LockedError
 from dfa_tune.results.store import Store, digest
+
+MANY_FILES = 300  # a command reads so many in about half a second
+FULL = 1_000_000  # rows of a merged file, at most about 100 MB; one that is half full is not merged again
+PATIENCE = 5.0  # seconds that a run waits for another process's maintenance, before it goes on without
 
 
 def set_aside(store: Store) -> list[str]:
-    """Move torn files, and whatever else readers of `epochs/` would stumble over, to `damaged/`.
+    """Move damaged files, and others that readers of `epochs/` would stumble over, to `damaged/`.
 
-    Every file is decoded whole, checksums included, so that what remains can be relied on.
-    Returns the names. Raises UserError, naming the file, if a newer version wrote one.
+    Every file is decoded whole, checksums included, so that what remains can be relied on. What killed
+    writers left behind is removed. Returns the names of the files that were moved. Raises UserError, naming
+    the file, if a newer version wrote one.
     """
     store.storage.remove_partial(store.name)
-    damaged = list(reader.read_files(store.epochs).damaged)
-    visible = [name for name in store.epochs.files() if not name.startswith("_")]
-    names = sorted({*damaged, *(name for name in visible if not name.endswith(".parquet"))})
-    there = set(store.folder("damaged").files()) if names else set()
+    before = store.epochs.signatures()
+    damaged = reader.read_files(store.epochs).damaged
     moved = []
-    for name in names:
-        to = name if name not in there else f"{name}.{uuid4().hex[:8]}"  # nothing is overwritten
-        try:
-            store.epochs.move(name, store.folder("damaged"), to)
-            moved.append(name)
-        except FileNotFoundError:
-            pass  # another run was faster
+    for name in sorted(store.epochs.files()):
+        if name in damaged or (not name.endswith(".parquet") and not name.startswith("_")):
+            if name in before and store.epochs.signature(name) != before[name]:
+                continue  # another run has just published it anew
+            if _move(store, name):
+                moved.append(name)
+        elif name.startswith("_"):  # pandas passes over such files; a space of that name was taken over
+            store.epochs.move(name, store.epochs, f"from-{name}")
     return moved
 
 
-def drop_copies(store: Store) -> list[str]:
-    """Remove files whose trials are all complete in others, as a `compact` that was killed leaves them.
+def _move(store: Store, name: str) -> bool:
+    there = store.folder("damaged").files()
+    to = name if name not in there else f"{name}.{uuid4().hex[:8]}"  # nothing is overwritten
+    try:
+        store.epochs.move(name, store.folder("damaged"), to)
+    except FileNotFoundError:  # another run was faster
+        return False
+    return True
 
-    Readers drop such rows in any case; this is for readers that are not ours. Returns the names. Of two
-    files the larger stays, of equal ones the first by name, so that two runs at once choose alike.
+
+def drop_copies(store: Store) -> list[str]:
+    """Remove files whose trials are all complete in others, such as a `compact` that was killed leaves.
+
+    Our readers drop such rows anyway; this is for other tools. Returns the names. Does nothing while another
+    process is at it.
     """
-    tables = store.files(schema.KEYS).tables
-    kept: set[str] = set()
-    copies = []
-    for name in sorted(tables, key=lambda name: (-len(tables[name]), name)):
-        complete = reader.complete_trials([tables[name]])
-        if complete == set(tables[name]["trial_id"].to_pylist()) and complete <= kept:
-            store.epochs.remove(name)
-            copies.append(name)
-        kept |= complete
-    return copies
+    try:
+        with _alone(store, PATIENCE):
+            before = store.epochs.signatures()
+            files = store.files(complete.COLUMNS)
+            names, copies = list(files.tables), files.copies()
+            counting = copies.counting_files()
+            return [
+                names[copy]
+                for copy in sorted(copies.superseded())
+                if _remove(store, names[copy], [names[other] for other in counting[copy]], before)
+            ]
+    except LockedError:
+        return []
 
 
 def compact(store: Store) -> int:
-    """Merge the files into few, without what is there twice; returns how many files that removed.
+    """Merge the files into few, without what is there twice; returns how many files fewer there are.
 
     Files of the same provenance become one, whose `start` and `end` span theirs. It may be killed
-    at any moment: the merged files are published first, and readers drop what is there twice.
+    at any moment: merged files are published first, and readers drop what is there twice. Raises UserError
+    if another process is at it for a minute.
     """
-    tables = store.files().tables
-    names = list(tables)
-    groups: dict[Any, list[int]] = {}
-    for index, name in enumerate(names):
-        groups.setdefault(_provenance(tables[name]), []).append(index)
-    rows = reader.joined(list(tables.values()))
-    file_of_row = np.repeat(np.arange(len(names)), [len(table) for table in tables.values()])
-    kept = reader.order(rows).indices
-    file_of_row = file_of_row[kept]
-    replaced: list[str] = []
-    published = 0
-    for members in groups.values():
-        mine = kept[np.isin(file_of_row, members)]
-        if len(members) == 1 and len(mine) == len(tables[names[members[0]]]):
-            continue
-        sources = [names[index] for index in members]
-        if len(mine):
-            merged = rows.combine_chunks().take(mine)
-            metadata = _spanning([tables[name].schema.metadata or {} for name in sources])
-            table = _slim(merged).replace_schema_metadata(metadata)
-            store.epochs.put(f"compacted-{digest(sources)}.parquet", parquet_file.encode(table))
-            published += 1
-        replaced += sources
-    for name in replaced:
-        store.epochs.remove(name)
-    return len(replaced) - published
+    with _alone(store, LOCK_SECONDS):
+        before = store.epochs.signatures()
+        files = store.files()
+        merging = _Merging(files)
+        for name, table in merging.merged():
+            content = parquet_file.encode(table)
+            reader.parse(content, store.epochs.full(name))  # or else it is better left as it was
+            store.epochs.put(name, content)
+            before[name] = store.epochs.signature(name)
+        removed = [
+            name for name, needed in merging.replaced().items() if _remove(store, name, needed, before)
+        ]
+        return len(removed) - len(merging.names)
+
+
+def compact_if_many(store: Store) -> int:
+    """As `compact`, if there are more than `MANY_FILES` and no other process is at it."""
+    if len(store.names()) <= MANY_FILES:
+        return 0
+    try:
+        return compact(store)
+    except LockedError:
+        return 0
+
+
+def _alone(store: Store, seconds: float) -> AbstractContextManager[None]:
+    return store.folder("leases").lock(".maintenance", seconds)
+
+
+def _remove(store: Store, name: str, needed: Iterable[str], before: Mapping[str, Hashable]) -> bool:
+    """Remove the file if it and those whose copies count are still what they were when they were read."""
+    for each in (*needed, name):
+        if before.get(each) is None or store.epochs.signature(each) != before[each]:
+            return False
+    store.epochs.remove(name)
+    return True
+
+
+class _Merging:
+    """Which files become which: those of one provenance one, or several where they are very large."""
+
+    def __init__(self, files: reader.Files) -> None:
+        self._files, self._names = files, list(files.tables)
+        self._tables = list(files.tables.values())
+        self._rows = files.rows().combine_chunks()
+        file = files.file_of_row()
+        self._copies = complete.Copies(self._rows, file)
+        self._kept = self._copies.rows_to_keep()
+        self._file = file[self._kept]
+        self.names: list[str] = []  # of the merged files
+        self._successors: dict[int, list[str]] = {}  # of each file that is replaced
+
+    def merged(self) -> Iterator[tuple[str, pa.Table]]:
+        """The name and the content of each merged file."""
+        counts = np.bincount(self._file, minlength=len(self._names))
+        groups: dict[Any, list[int]] = {}
+        for position, table in enumerate(self._tables):
+            whole = counts[position] == len(table)
+            if not counts[position]:
+                self._successors[position] = []
+            elif not whole or len(table) < FULL / 2:
+                groups.setdefault(_provenance(table), []).append(position)
+        for members in groups.values():
+            if len(members) > 1 or counts[members[0]] < len(self._tables[members[0]]):
+                yield from self._merge(members)
+
+    def _merge(self, members: list[int]) -> Iterator[tuple[str, pa.Table]]:
+        sources = [self._names[position] for position in members]
+        round_ = 1 + max(complete.merges(name) for name in sources)
+        metadata = _spanning([self._tables[position].schema.metadata or {} for position in members])
+        successors: list[str] = []
+        for part, rows in enumerate(self._parts(self._kept[np.isin(self._file, members)])):
+            name = f"compacted-{round_}-{digest([*sources, str(part)])}.parquet"
+            yield name, _slim(self._rows.take(rows)).replace_schema_metadata(metadata)
+            successors.append(name)
+        self.names += successors
+        self._successors |= dict.fromkeys(members, successors)
+
+    def _parts(self, rows: np.ndarray) -> list[np.ndarray]:
+        """The rows, which are sorted by trial, in parts of about `FULL` rows that hold whole trials."""
+        trial = self._rows["trial_id"].take(rows).combine_chunks().dictionary_encode().indices.to_numpy()
+        begins = np.flatnonzero(np.diff(trial)) + 1
+        cuts = [begins[begins <= end].max(initial=0) for end in range(FULL, len(rows), FULL)]
+        return [part for part in np.split(rows, cuts) if len(part)]
+
+    def replaced(self) -> dict[str, list[str]]:
+        """The files to remove, and for each of them those that hold its trials from now on."""
+        counting = self._copies.counting_files()
+        found = {}
+        for position, own in self._successors.items():
+            needed = set(own)
+            for other in counting[position]:
+                needed.update(self._successors.get(other, [self._names[other]]))
+            found[self._names[position]] = sorted(needed)
+        return found
 
 
 def _provenance(table: pa.Table) -> frozenset[tuple[bytes, bytes]]:

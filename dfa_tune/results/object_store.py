@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import cached_property
 from typing import Any
@@ -112,6 +113,11 @@ class ObjectStore:
             except FileNotFoundError:
                 return None
         return tuple(str(found.get(key)) for key in ("size", "mtime", "LastModified", "created", "ETag"))
+
+    def signatures(self, folder: str) -> dict[str, Hashable]:
+        names = self.files(folder)  # clients list other details than they tell of one object
+        with ThreadPoolExecutor(self.workers) as pool:
+            return dict(zip(names, pool.map(lambda n: self.signature(f"{folder}/{n}"), names), strict=True))
 
     @contextmanager
     def lock(self, path: str, seconds: float = 0.0) -> Iterator[None]:

@@ -62,9 +62,8 @@ SCHEMA = pa.schema(
     }
 )
 
-KEYS = ("trial_id", "epoch", "epochs")  # what tells which trials are complete
-# Without these a row cannot be read back; all other columns may be null.
-REQUIRED = ("trial_id", "stage", "method", "epochs", "epoch", "diverged")
+# Without these a row cannot be read back; all other columns may be null
+REQUIRED = ("trial_id", "stage", "method", "learning_rate", "seed", "epochs", "epoch", "diverged")
 
 
 def table(rows: pd.DataFrame | Sequence[Mapping[Any, Any]], metadata: Mapping[str, str]) -> pa.Table:

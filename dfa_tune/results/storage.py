@@ -54,10 +54,13 @@ class Storage(Protocol):
     def signature(self, path: str) -> Hashable:
         """A value that changes when the file is replaced; None if the file does not exist."""
 
+    def signatures(self, folder: str) -> dict[str, Hashable]:
+        """The signature of each file in the folder, by name."""
+
     def lock(self, path: str, seconds: float = LOCK_SECONDS) -> AbstractContextManager[None]:
         """A context in which no other process holds this lock. Object stores have no locks.
 
-        Raises UserError if another process still holds it after `seconds`.
+        Raises LockedError if another process still holds it after `seconds`.
         """
 
     def check_writable(self, folder: str) -> None:
@@ -119,6 +122,10 @@ class Folder:
     def signature(self, name: str) -> Hashable:
         """A value that changes when the file is replaced; None if the file does not exist."""
         return self.storage.signature(f"{self.path}/{name}")
+
+    def signatures(self) -> dict[str, Hashable]:
+        """The signature of each file in the folder, by name, hidden ones included."""
+        return self.storage.signatures(self.path)
 
     def lock(self, name: str, seconds: float = LOCK_SECONDS) -> AbstractContextManager[None]:
         """A context in which no other process holds the lock of this name."""

@@ -14,13 +14,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from dfa_tune.errors import UserError
-from dfa_tune.results import parquet_file, reader, schema
-from dfa_tune.results.reader import DamagedFileError, DamagedFileWarning, Files
+from dfa_tune.results import complete, parquet_file, reader, schema
+from dfa_tune.results.complete import Copies
+from dfa_tune.results.parquet_file import DamagedFileError
+from dfa_tune.results.reader import DamagedFileWarning, Files
 from dfa_tune.results.storage import Folder, open_storage
 
 NAME = r"[A-Za-z0-9_-]+"  # of a sweep's folder
@@ -85,12 +88,24 @@ class Store:
     ) -> str:
         """Write the rows of whole trials as `epochs/<stem>.parquet`, at once and durably; returns its path.
 
-        A file of that stem is replaced: a stem stands for a set of trials. Raises ValueError if the
-        rows are not as `schema.table` wants them, UserError if they cannot be written.
+        A file of that stem is replaced: a stem stands for a set of trials. Raises ValueError if the rows are
+        not as `schema.table` wants them or not those of complete trials, UserError if they cannot be
+        written.
         """
         if not stem or stem.startswith((".", "_")) or "/" in stem:
             raise ValueError(f"stem {stem!r}: readers would not find it")
-        return self.epochs.put(f"{stem}.parquet", parquet_file.encode(schema.table(rows, metadata)))
+        table = schema.table(rows, metadata)
+        copies = Copies(table, np.zeros(len(table), np.int64))
+        if torn := set(table["trial_id"].to_pylist()) - copies.complete():
+            raise ValueError(f"trial {min(torn)}: not all of its evaluated epochs are there")
+        if len(copies.rows()) < len(table):
+            raise ValueError(f"{stem}: a trial has an epoch twice")
+        content = parquet_file.encode(table)
+        try:
+            reader.parse(content, stem)  # what readers would pass over must not be taken for published
+        except DamagedFileError as error:
+            raise ValueError(f"{stem}: {error}") from None
+        return self.epochs.put(f"{stem}.parquet", content)
 
     def read(
         self, trial_ids: Collection[str] | None = None, columns: Sequence[str] | None = None
@@ -100,51 +115,48 @@ class Store:
         trial_ids: only these; columns: only these, in this order. Without `columns`: all of `SCHEMA`,
         then those of custom problems. Raises KeyError for a column that no file has.
         """
-        wanted = None if columns is None else list(dict.fromkeys((*schema.KEYS, *columns)))
-        table = reader.joined(list(self.files(wanted).tables.values()), wanted)
-        if trial_ids is not None:
-            table = table.filter(pc.is_in(table["trial_id"], pa.array(trial_ids, pa.string())))
-        return _complete(table, columns)
+        wanted = None if columns is None else list(dict.fromkeys((*complete.COLUMNS, *columns)))
+        return _complete(self.files(wanted), wanted, columns, trial_ids)
 
     def names(self) -> set[str]:
-        """The names of all files of results there are, valid or not."""
+        """The names of all files of results, valid or not."""
         return set(reader.listed(self.epochs))
 
     def read_but(self, known: Set[str]) -> tuple[pd.DataFrame, set[str]]:
-        """As `read`, the rows of the files that are not `known` by name; and those files' names."""
+        """As `read`, the rows of the files whose names are not `known`; and the names of those files."""
         files = self.files(but=known)
-        rows = _complete(reader.joined(list(files.tables.values())))
-        return rows, files.tables.keys() | files.damaged.keys()
+        return _complete(files), files.tables.keys() | files.damaged.keys()
 
     def read_file(self, stem: str) -> pd.DataFrame:
-        """The rows of one file as published; raises FileNotFoundError, UserError if it is damaged."""
+        """The complete trials of one file; raises FileNotFoundError, and UserError if it is damaged."""
         name = f"{stem}.parquet"
         try:
-            frame: pd.DataFrame = reader.joined([reader.read_file(self.epochs, name)]).to_pandas()
+            return _complete(Files({name: reader.read_file(self.epochs, name)}, {}))
         except DamagedFileError as error:
             raise UserError(f"{self.epochs.full(name)} is damaged: {error}") from None
-        return frame
 
     def find(self, trial_id: str) -> Recorded | None:
         """The trial's rows and its file's metadata; None unless it is complete."""
-        for name, keys in self.files(schema.KEYS).tables.items():
-            if trial_id in reader.complete_trials([keys]):
-                try:
-                    table = reader.joined([whole := reader.read_file(self.epochs, name)])
-                except (DamagedFileError, FileNotFoundError):
-                    continue  # in columns that tell nothing of completeness, or merged meanwhile
-                rows = table.filter(pc.equal(table["trial_id"], trial_id)).to_pandas()
-                metadata = (whole.schema.metadata or {}).items()
-                described = {key.decode(): value.decode() for key, value in metadata if key != b"pandas"}
-                return Recorded(rows, described, self.epochs.full(name))
-        return None
+        files = self.files(complete.COLUMNS)
+        position = files.copies().files().get(trial_id)
+        if position is None:
+            return None
+        name = list(files.tables)[position]
+        try:
+            table = reader.read_file(self.epochs, name)
+        except (DamagedFileError, FileNotFoundError):  # merged meanwhile, or damaged in another column
+            return None
+        rows = _complete(Files({name: table}, {}), trial_ids=[trial_id])
+        metadata = (table.schema.metadata or {}).items()
+        described = {k.decode(errors="replace"): v.decode(errors="replace") for k, v in metadata}
+        return Recorded(rows, described, self.epochs.full(name))
 
     def done(self) -> set[str]:
-        """The ids of the trials that are complete in valid files; reads three columns."""
-        return reader.complete_trials(list(self.files(schema.KEYS).tables.values()))
+        """The ids of the trials that are complete in valid files; reads no more than tells that."""
+        return self.files(complete.COLUMNS).copies().complete()
 
     def files(self, columns: Sequence[str] | None = None, but: Set[str] = frozenset()) -> Files:
-        """The tables of the valid files; warns of the damaged ones."""
+        """The tables of the valid files, except those named in `but`; warns of the damaged ones."""
         files = reader.read_files(self.epochs, columns, but)
         if files.damaged:
             listed = "; ".join(f"{name} ({why})" for name, why in files.damaged.items())
@@ -163,7 +175,7 @@ class Store:
             stage = pa.array([trials[trial] for trial in table["trial_id"].to_pylist()])
             table = table.set_column(table.schema.get_field_index("stage"), "stage", stage)
             origin = {**(table.schema.metadata or {}), b"taken_over_from": sibling.encode()}
-            stem = f"{sibling}-{digest(found)}"
+            stem = f"from-{sibling}-{digest(found)}"
             self.epochs.put(f"{stem}.parquet", parquet_file.encode(table.replace_schema_metadata(origin)))
             taken |= found
         return taken
@@ -189,22 +201,35 @@ class Store:
                     warnings.warn(f"nothing taken over from {sibling}: {error}", UserWarning, stacklevel=3)
 
     def _whole(self, wanted: Set[str]) -> Iterator[tuple[set[str], pa.Table]]:
-        """Of each file the wanted trials that are complete in it, and their rows; `wanted` may shrink."""
-        for name, keys in self.files(schema.KEYS).tables.items():
-            if found := reader.complete_trials([keys]) & wanted:
+        """Of each file the wanted trials whose copy in it counts, and their rows; `wanted` may shrink."""
+        files = self.files(complete.COLUMNS)
+        by_file: dict[int, set[str]] = {}
+        for trial, position in files.copies().files().items():
+            by_file.setdefault(position, set()).add(trial)
+        for position, name in enumerate(files.tables):
+            if found := by_file.get(position, set()) & wanted:
                 try:
                     table = reader.read_file(self.epochs, name)
                 except (DamagedFileError, FileNotFoundError):
-                    continue  # whole trials are lost to us, never parts of one: they will be trained
+                    continue  # the trials will be trained
                 yield found, table.filter(pc.is_in(table["trial_id"], pa.array(found, pa.string())))
 
 
-def _complete(table: pa.Table, columns: Sequence[str] | None = None) -> pd.DataFrame:
-    """The rows of complete trials, a (trial_id, epoch) once, sorted; `columns` of them, in this order."""
-    order = reader.order(table)
+def _complete(
+    files: Files,
+    read: Sequence[str] | None = None,
+    columns: Sequence[str] | None = None,
+    trial_ids: Collection[str] | None = None,
+) -> pd.DataFrame:
+    """The rows of complete trials, each once, sorted. `read`: the columns that the files were read with."""
+    table, file = files.rows(read), files.file_of_row()
+    if trial_ids is not None:
+        kept = pc.is_in(table["trial_id"], pa.array(trial_ids, pa.string()))
+        table, file = table.filter(kept), file[kept.to_numpy()]
+    rows = Copies(table, file).rows()
     if columns is not None:
         table = table.select(list(columns))
-    frame: pd.DataFrame = table.combine_chunks().take(order.indices[order.complete]).to_pandas()
+    frame: pd.DataFrame = table.combine_chunks().take(rows).to_pandas()
     return frame
 
 

@@ -244,7 +244,8 @@ def _kept_full(disk: Path) -> Iterator[None]:
 def test_a_full_disk_is_told_and_leaves_no_torn_file(small_disk: Path) -> None:
     store = Store(small_disk / "results", "faulty")
     store.check_writable()
-    row = {"trial_id": "a", "stage": "tune", "method": "m", "epochs": 1, "epoch": 1, "diverged": False}
+    row = {"trial_id": "a", "stage": "tune", "method": "m", "learning_rate": 0.1, "seed": 0}
+    row |= {"epochs": 1, "epoch": 1, "diverged": False}
     store.publish("one", [row], {})
     _fill(small_disk)
     with pytest.raises(UserError, match=r"two\.parquet cannot be written: No space left"):

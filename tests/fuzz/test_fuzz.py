@@ -224,7 +224,8 @@ def test_parquet_files(examples: int) -> None:
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore", DamagedFileWarning)
         store = Store(folder, "fuzzed")
-        good = {"trial_id": "a", "stage": "tune", "method": "m", "epochs": 1, "epoch": 1, "diverged": False}
+        good = {"trial_id": "a", "stage": "tune", "method": "m", "learning_rate": 0.1, "seed": 0}
+        good |= {"epochs": 1, "epoch": 1, "diverged": False}
         store.publish("good", [good], {})
         original = (Path(folder) / "fuzzed" / "epochs" / "good.parquet").read_bytes()
         path = Path(folder) / "fuzzed" / "epochs" / "bad.parquet"
@@ -255,6 +256,7 @@ def test_parquet_files(examples: int) -> None:
 
 def _write(path: Path, columns: dict[str, list[Any]], metadata: dict[str, str]) -> None:
     required = {"trial_id": ["b", "b"], "stage": ["x", "x"], "method": ["m", "m"], "epochs": [2, 2]}
+    required |= {"learning_rate": [0.1, 0.1], "seed": [0, 0]}
     table = {}
     for name, values in ({**required, "epoch": [1, 2], "diverged": [False, False]} | columns).items():
         try:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from dfa_tune.results import Store
+from dfa_tune.results import Store, parquet_file, schema
 
 Rows = list[dict[str, Any]]
 
@@ -55,6 +55,16 @@ def rows() -> Callable[..., Rows]:
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
     return Store(tmp_path / "results", "sweep")
+
+
+@pytest.fixture
+def write(store: Store) -> Callable[..., None]:
+    """Writes rows as another tool could: `publish` refuses trials that are not complete."""
+
+    def write(stem: str, rows: Rows, into: Store = store) -> None:
+        into.epochs.put(f"{stem}.parquet", parquet_file.encode(schema.table(rows, {})))
+
+    return write
 
 
 @pytest.fixture

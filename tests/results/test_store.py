@@ -76,29 +76,23 @@ def test_file_and_folder_are_synced_before_and_after_the_name_appears(store, epo
     assert (temporary.parent, *others) == (epochs.parent / ".partial", "replace", epochs)
 
 
+@pytest.mark.parametrize("missing", [0, 1, 2])
+def test_a_trial_without_one_of_its_rows_cannot_be_published(store, rows, missing):
+    torn = [row for index, row in enumerate(rows("b")) if index != missing]
+    with pytest.raises(ValueError, match="trial b: not all of its evaluated epochs"):
+        store.publish("pack", rows("a") + torn, {})
+    assert store.names() == set()
+
+
+def test_an_epoch_cannot_be_published_twice(store, rows):
+    with pytest.raises(ValueError, match="pack: a trial has an epoch twice"):
+        store.publish("pack", rows("a") + rows("a")[:1], {})
+
+
 @pytest.mark.parametrize("stem", ["", ".hidden", "_private", "a/b"])
 def test_a_stem_that_readers_would_not_find_is_refused(store, rows, stem):
     with pytest.raises(ValueError, match="stem"):
         store.publish(stem, rows("a"), {})
-
-
-def test_a_trial_without_its_last_row_is_neither_done_nor_read(store, rows):
-    store.publish("pack", rows("a") + rows("b")[:-1], {})
-    assert store.done() == {"a"}
-    assert set(store.read().trial_id) == {"a"}
-
-
-def test_a_trial_evaluated_now_and_then_is_done_with_its_last_row(store, rows):
-    store.publish("pack", [rows("a", epochs=5)[i] for i in (1, 3, 4)], {})
-    assert store.done() == {"a"}
-    assert store.read().epoch.tolist() == [2, 4, 5]
-
-
-def test_a_trial_that_is_there_twice_is_read_once_and_from_one_file(store, rows):
-    store.publish("1", rows("a", seconds=1.0), {})
-    store.publish("2", rows("b") + rows("a", seconds=2.0), {})
-    read = store.read(["a"])
-    assert read.seconds.tolist() == [1.0, 1.0, 1.0]
 
 
 def test_columns_and_trials_can_be_chosen(store, rows):

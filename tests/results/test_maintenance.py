@@ -1,72 +1,20 @@
-"""Taking trials over from other sweeps, and merging files."""
+"""Damaged files set aside, copies removed, many files merged into few."""
 
 import shutil
+from contextlib import nullcontext
 from pathlib import Path
 
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from dfa_tune.results import Store, maintenance
+from dfa_tune.errors import UserError
+from dfa_tune.results import Store, maintenance, reader
 from dfa_tune.results.reader import DamagedFileWarning
 
 
 def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
-
-
-@pytest.fixture
-def sibling(store) -> Store:
-    return Store(store.location, "sibling")
-
-
-def test_trials_of_a_sibling_are_taken_over_with_the_stage_they_have_here(store, sibling, rows):
-    sibling.publish(
-        "pack", rows("a", stage="tune") + rows("b", stage="repeat") + rows("c"), {"host": "there"}
-    )
-    assert store.take_over({"a": "repeat", "b": "repeat", "z": "tune"}) == {"a", "b"}
-    assert store.done() == {"a", "b"}
-    assert set(store.read().stage) == {"repeat"}
-    assert store.read(columns=["test_accuracy"]).equals(sibling.read({"a", "b"}, ["test_accuracy"]))
-    [path] = Path(store.path("epochs")).iterdir()
-    metadata = pq.read_schema(path).metadata
-    assert (metadata[b"host"], metadata[b"taken_over_from"]) == (b"there", b"sibling")
-
-
-def test_what_is_here_already_is_not_taken_over(store, sibling, rows):
-    sibling.publish("pack", rows("a") + rows("b"), {})
-    assert store.take_over({"a": "tune"}) == {"a"}
-    assert store.take_over({"a": "tune"}) == set()
-    assert store.take_over({"a": "tune", "b": "tune"}) == {"b"}
-    assert store.done() == {"a", "b"}
-    assert store.take_over({}) == set()
-
-
-def test_a_trial_that_two_siblings_have_is_taken_over_once(store, sibling, rows):
-    sibling.publish("pack", rows("a"), {})
-    Store(store.location, "third").publish("pack", rows("a") + rows("b"), {})
-    assert store.take_over({"a": "tune", "b": "tune"}) == {"a", "b"}
-    assert len(pd.read_parquet(store.path("epochs"))) == 6
-
-
-def test_an_unfinished_trial_of_a_sibling_is_not_taken_over(store, sibling, rows):
-    sibling.publish("pack", rows("a")[:2], {})
-    assert store.take_over({"a": "tune"}) == set()
-
-
-def test_a_siblings_damaged_file_is_passed_over(store, sibling, rows):
-    sibling.publish("good", rows("a"), {})
-    Path(sibling.path("epochs", "torn.parquet")).write_bytes(b"PAR1")
-    with pytest.warns(DamagedFileWarning, match=r"sibling/epochs: .*torn\.parquet"):
-        assert store.take_over({"a": "tune"}) == {"a"}
-    assert Path(sibling.path("epochs", "torn.parquet")).exists()
-
-
-def test_a_sibling_of_a_newer_version_is_passed_over_with_a_warning(store, sibling, rows):
-    path = sibling.publish("pack", rows("a"), {})
-    pq.write_table(pq.read_table(path).replace_schema_metadata({"schema_version": "2"}), path)
-    with pytest.warns(UserWarning, match="nothing taken over from sibling"):
-        assert store.take_over({"a": "tune"}) == set()
 
 
 def test_compact_makes_one_file_of_one_provenance_and_loses_no_row(store, epochs, rows):
@@ -101,8 +49,8 @@ def test_compacting_again_changes_nothing(store, epochs, rows):
     assert names(epochs) == before
 
 
-def test_compact_keeps_the_rows_of_unfinished_trials(store, epochs, rows):
-    store.publish("1", rows("a")[:2], {})
+def test_compact_keeps_the_rows_of_unfinished_trials(store, epochs, rows, write):
+    write("1", rows("a")[:2])
     store.publish("2", rows("b"), {})
     maintenance.compact(store)
     assert len(pd.read_parquet(epochs)) == 5
@@ -161,16 +109,16 @@ def test_what_a_killed_compact_left_twice_is_dropped_by_the_next_run(store, epoc
     assert maintenance.drop_copies(store) == []
 
 
-def test_a_file_with_a_trial_of_its_own_is_no_copy(store, epochs, rows):
+def test_a_file_with_a_trial_of_its_own_is_no_copy(store, epochs, rows, write):
     store.publish("1", rows("a") + rows("b"), {})
     store.publish("2", rows("b") + rows("c"), {})
-    store.publish("3", rows("a")[:2], {})  # an unfinished trial is kept for whoever wrote it
+    write("3", rows("a")[:2])  # an unfinished trial is kept for whoever wrote it
     assert maintenance.drop_copies(store) == []
     store.publish("4", rows("c"), {})
     assert maintenance.drop_copies(store) == ["4.parquet"]
 
 
-def test_two_compactions_at_once_lose_nothing(store, epochs, rows, monkeypatch):
+def test_two_compactions_at_once_lose_nothing_even_without_a_lock(store, epochs, rows, monkeypatch):
     for index in range(3):
         store.publish(f"{index}", rows(f"{index}"), {})
     before = store.read()
@@ -179,11 +127,14 @@ def test_two_compactions_at_once_lose_nothing(store, epochs, rows, monkeypatch):
 
     def remove_after_another_compaction(path):
         if not others:
+            others.append(0)
             others.append(maintenance.compact(Store(store.location, "sweep")))
         remove(path)
 
+    monkeypatch.setattr(maintenance, "_alone", lambda *_: nullcontext())  # as on an object store
     monkeypatch.setattr(store.storage, "remove", remove_after_another_compaction)
     maintenance.compact(store)
+    assert len(others) == 2
     pd.testing.assert_frame_equal(store.read(), before)
 
 
@@ -192,3 +143,98 @@ def test_a_folder_removed_meanwhile_is_made_again(store, epochs, rows):
     shutil.rmtree(epochs)
     store.publish("2", rows("b"), {})
     assert store.done() == {"b"}
+
+
+@pytest.mark.parametrize("first", [maintenance.compact, maintenance.drop_copies])
+@pytest.mark.parametrize("second", [maintenance.compact, maintenance.drop_copies])
+def test_whoever_removes_copies_at_the_same_time_nobody_removes_the_last_one(
+    store, rows, monkeypatch, first, second
+) -> None:
+    """Without a lock: the second works from beginning to end before the first one removes its first file."""
+    shared = rows("a") + rows("b")
+    store.publish("1", shared, {"host": "one"})
+    store.publish("2", shared + rows("c"), {"host": "two"})
+    store.publish("3", shared, {"host": "one"})
+    before = store.read()
+    begun: list[int] = []
+    remove = maintenance._remove
+
+    def interrupted(*arguments):
+        if not begun:
+            begun.append(0)
+            begun.append(second(Store(store.location, "sweep")) is not None)
+        return remove(*arguments)
+
+    monkeypatch.setattr(maintenance, "_alone", lambda *_: nullcontext())
+    monkeypatch.setattr(maintenance, "_remove", interrupted)
+    first(store)
+    assert len(begun) == 2
+    pd.testing.assert_frame_equal(store.read(), before)
+
+
+def test_a_run_does_not_wait_for_maintenance_and_compact_says_who_is_at_it(store, rows, monkeypatch) -> None:
+    monkeypatch.setattr(maintenance, "PATIENCE", 0.1)
+    monkeypatch.setattr(maintenance, "LOCK_SECONDS", 0.1)
+    for name in "12":
+        store.publish(name, rows("a"), {})
+    with store.folder("leases").lock(".maintenance"):
+        assert maintenance.drop_copies(store) == []
+        with pytest.raises(UserError, match=r"\.maintenance: another process has held this lock"):
+            maintenance.compact(store)
+    assert maintenance.drop_copies(store) == ["2.parquet"]
+
+
+def test_files_are_merged_by_themselves_beyond_some_hundred(store, rows, monkeypatch) -> None:
+    monkeypatch.setattr(maintenance, "MANY_FILES", 4)
+    for index in range(4):
+        store.publish(f"{index}", rows(f"{index}"), {})
+    assert maintenance.compact_if_many(store) == 0
+    store.publish("4", rows("4"), {})
+    assert maintenance.compact_if_many(store) == 4
+    assert len(store.done()) == 5
+    assert len(store.names()) == 1
+
+
+def test_what_is_merged_is_split_where_it_would_be_too_large(store, rows, monkeypatch) -> None:
+    monkeypatch.setattr(maintenance, "FULL", 8)
+    for index in range(7):
+        store.publish(f"{index}", rows(f"{index}"), {})
+    before = store.read()
+    maintenance.compact(store)
+    sizes = [len(store.read_file(name.removesuffix(".parquet"))) for name in store.names()]
+    assert sorted(sizes) == [6, 6, 9]  # whole trials of three rows
+    pd.testing.assert_frame_equal(store.read(), before)
+    names_before = store.names()
+    store.publish("new", rows("new"), {})
+    maintenance.compact(store)
+    assert len(names_before & store.names()) == 3  # the full ones are not written again
+    assert len(store.done()) == 8
+
+
+def test_a_file_taken_over_by_version_0_1_from_a_space_with_an_underscore_gets_a_name_that_pandas_reads(
+    store, epochs, rows
+) -> None:
+    store.publish("pack", rows("a"), {})
+    (epochs / "pack.parquet").rename(epochs / "_scratch-0123.parquet")
+    assert store.done() == {"a"}
+    assert maintenance.set_aside(store) == []
+    assert [path.name for path in epochs.iterdir()] == ["from-_scratch-0123.parquet"]
+    assert len(pd.read_parquet(epochs)) == 3
+
+
+def test_a_damaged_file_that_is_published_anew_meanwhile_is_not_set_aside(
+    store, epochs, rows, monkeypatch
+) -> None:
+    epochs.mkdir(parents=True)
+    (epochs / "pack.parquet").write_bytes(b"PAR1")
+    read_files = reader.read_files
+
+    def published_meanwhile(folder, *more):
+        found = read_files(folder, *more)
+        if found.damaged:
+            Store(store.location, "sweep").publish("pack", rows("a"), {})
+        return found
+
+    monkeypatch.setattr(reader, "read_files", published_meanwhile)
+    assert maintenance.set_aside(store) == []
+    assert store.done() == {"a"}
