@@ -7,21 +7,64 @@ Ray is imported inside the functions: `session` sets environment variables that 
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+
+from dfa_tune.bundled import PACKAGE
 
 # Methods of ray._private.node.Node: the autoscaler, the collector of logs and the dashboard's server
 HELPERS = ("start_monitor", "start_log_monitor", "start_api_server")
 
 
-def loopback_options() -> dict[str, Any]:
-    """Arguments of `ray.init` that have a new Ray listen on loopback alone.
+def private_options(folder: str, object_store: str) -> dict[str, Any]:
+    """Arguments of `ray.init` for a new Ray that is private.
 
-    `_node_ip_address` is one of the options that `ray.init` calls hidden. If it is gone, `ray.init` raises a
-    RuntimeError that names it.
+    It listens on loopback only, has its sockets and logs in `folder`, whose path Ray limits to 43 bytes,
+    and its object store's file in the folder `object_store`. `ray.init` calls these options hidden. If one
+    is gone, it raises a RuntimeError that names it; without them, Ray listens on every interface, and its
+    files are in a folder that every user can write to.
     """
-    return {"_node_ip_address": "127.0.0.1"}
+    return {"_node_ip_address": "127.0.0.1", "_temp_dir": folder, "_plasma_directory": object_store}
+
+
+def job_config() -> Any:
+    """A JobConfig for `ray.init` that keeps this process's folders off the workers' import path.
+
+    Ray puts the driver's working folder, and that of its script, at the front of each worker's sys.path: a
+    `pydantic.py` there would be executed, and another checkout's `dfa_tune` would train. It does so unless
+    the job has a working folder of its own, which is what the overridden method answers. If the method is
+    gone, this has no effect, and workers refuse to train with other code than the driver's.
+
+    A dfa_tune that is not installed, but lies beside the script or in the folder where `python -m` was
+    started, is put on the path: workers would not find it otherwise.
+    """
+    from ray.job_config import JobConfig
+
+    class OwnPath(JobConfig):
+        def _runtime_env_has_working_dir(self) -> bool:
+            return True
+
+    here = str(PACKAGE.parent)
+    return OwnPath(_py_driver_sys_path=[] if here in sys.path[1:] else [here])
+
+
+@contextmanager
+def without_signal_handler() -> Iterator[None]:
+    """While this is open, `ray.init` installs no handler for SIGTERM.
+
+    Its handler exits with the signal's number, and without a word. If the function is gone, this raises
+    AttributeError; without this context, SIGTERM while Ray starts is not handled by us.
+    """
+    from ray._private import utils
+
+    kept = utils.set_sigterm_handler
+    utils.set_sigterm_handler = lambda handler: None
+    try:
+        yield
+    finally:
+        utils.set_sigterm_handler = kept
 
 
 @contextmanager

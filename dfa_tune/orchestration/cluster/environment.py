@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 from pathlib import Path
 
 from dfa_tune.errors import UserError
@@ -25,6 +26,16 @@ def set_quiet() -> None:
     """Keep Ray from printing, and from doing what we do ourselves; what the user has set is kept."""
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
+
+
+def set_private() -> None:
+    """Make a Ray that starts in this process require a fresh token, and listen on loopback only."""
+    os.environ["RAY_AUTH_MODE"] = "token"
+    os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
+    # Otherwise Ray replaces a loopback address by the host's own, and listens on every interface
+    os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
+    # If someone kills Ray, end this process instead of waiting a minute for Ray's return
+    os.environ.setdefault("RAY_gcs_rpc_server_reconnect_timeout_s", "15")
 
 
 def use_token(what: str) -> None:

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import logging
 import os
-import secrets
-import signal
 import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 from dfa_tune.errors import UserError
 from dfa_tune.orchestration import ray_internals
 from dfa_tune.orchestration.cluster import environment
 from dfa_tune.orchestration.cluster.environment import TOKEN_FILE
+from dfa_tune.orchestration.cluster.interrupts import held_back
+from dfa_tune.orchestration.cluster.session_folder import session_folder
 
 ANSWER_SECONDS = 10.0  # for a head to answer
 OBJECT_STORE_BYTES = 256 * 1024**2  # our workers exchange little data through it
+SHARED_MEMORY = "/dev/shm"  # noqa: S108  # where Ray's object store is, if it can be
 
 
 def available_cpus() -> int:
@@ -30,77 +30,94 @@ class Session:
     """A context in which Ray runs; at its end Ray is shut down, or the cluster left.
 
     address: of the cluster to join, whose token is found as Ray finds it. None: start a Ray of our own,
-    whatever else runs on this machine: on loopback, with a fresh token, without a dashboard.
+    whatever else runs on this machine: on loopback, with a fresh token, without a dashboard, in a private
+    folder.
     """
 
     def __init__(self, address: str | None, *, use_gpus: bool) -> None:
-        self._address, self._theirs = address, False
+        self._address, self._use_gpus = address, use_gpus
+        self._started = ExitStack()
         environment.set_quiet()
-        self._local: dict[str, Any] = {}
         if address is None:
-            os.environ["RAY_AUTH_MODE"] = "token"
-            os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
-            # Otherwise Ray replaces a loopback address by the host's own, and listens on every interface
-            os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
-            # If someone kills Ray, end this process instead of waiting a minute for Ray's return
-            os.environ.setdefault("RAY_gcs_rpc_server_reconnect_timeout_s", "15")
-            self._local = {
-                "num_cpus": available_cpus(),
-                "include_dashboard": False,
-                "object_store_memory": OBJECT_STORE_BYTES,
-                **ray_internals.loopback_options(),
-            }
-            if not use_gpus:
-                self._local["num_gpus"] = 0
+            environment.set_private()
         else:
             environment.use_token(f"--address {address}")
 
     def start(self) -> dict[str, dict[str, float]]:
         """Start Ray or join the cluster; returns each machine's resources, by the machine's id.
 
-        If Ray already runs in this process, that one is used, and left running. Raises UserError if no
-        cluster can be joined at the address.
+        If Ray already runs in this process, that one is used, and left running. Raises UserError if Ray
+        cannot start, or if no cluster can be joined at the address.
         """
         late = "ray" in sys.modules  # then it has read the environment variables already
         import ray
 
-        if ray.is_initialized():
-            self._theirs = True
-            return _machines(ray.nodes())
-        if late:
-            ray_internals.read_environment_again(loopback=self._address is None)
-        if self._address is not None:
-            _ask(self._address)
-        for name in ("ray", "ray.tune", "ray.train", "ray.data"):
-            logging.getLogger(name).setLevel(logging.CRITICAL)
+        if not ray.is_initialized():
+            if late:
+                ray_internals.read_environment_again(loopback=self._address is None)
+            for name in ("ray", "ray.tune", "ray.train", "ray.data"):
+                logging.getLogger(name).setLevel(logging.CRITICAL)
+            self._start_own() if self._address is None else self._join(self._address)
+        return {node["NodeID"]: node["Resources"] for node in ray.nodes() if node["Alive"]}
+
+    def _start_own(self) -> None:
+        folder = self._started.enter_context(session_folder())
+        options: dict[str, Any] = {
+            "address": "local",
+            "num_cpus": available_cpus(),
+            "include_dashboard": False,
+            "object_store_memory": OBJECT_STORE_BYTES,
+        }
+        if not self._use_gpus:
+            options["num_gpus"] = 0
+        store = SHARED_MEMORY if os.access(SHARED_MEMORY, os.W_OK) else str(folder)
         try:
-            with _kept_sigterm(), nullcontext() if self._address else ray_internals.without_helpers():
-                ray.init(
-                    address=self._address or "local",
-                    log_to_driver=False,
-                    logging_level=logging.CRITICAL,
-                    **self._local,
-                )
+            with ray_internals.without_helpers():
+                self._init(**options, **ray_internals.private_options(str(folder), store))
+        except Exception as error:  # Ray raises Exception itself
+            raise UserError(f"Ray cannot start: {_last_line(error)}{_last_words(folder)}") from error
+
+    def _join(self, address: str) -> None:
+        _ask(address)
+        try:
+            self._init(address=address)
         except (ConnectionError, ValueError, RuntimeError) as error:
-            if self._address is None:
-                raise
             raise UserError(
-                f"--address {self._address}: no Ray cluster can be joined there ({error})"
+                f"--address {address}: no Ray cluster can be joined there ({_last_line(error)})"
             ) from error
-        return _machines(ray.nodes())
+
+    def _init(self, **options: Any) -> None:
+        import ray
+
+        self._started.callback(ray.shutdown)
+        with held_back(), ray_internals.without_signal_handler():
+            ray.init(
+                log_to_driver=False,
+                logging_level=logging.CRITICAL,
+                job_config=ray_internals.job_config(),
+                **options,
+            )
 
     def __enter__(self) -> Session:
         return self
 
     def __exit__(self, *_: object) -> None:
-        import ray
-
-        if not self._theirs:
-            ray.shutdown()
+        with held_back():
+            self._started.close()
 
 
-def _machines(nodes: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
-    return {node["NodeID"]: node["Resources"] for node in nodes if node["Alive"]}
+def _last_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[-1] if lines else type(error).__name__
+
+
+def _last_words(folder: Path) -> str:
+    """The last line in the logs of Ray's processes, which are removed with the session's folder."""
+    for name in ("raylet.err", "raylet.out", "gcs_server.err", "gcs_server.out"):
+        for log in folder.glob(f"session_2*/logs/{name}"):
+            if lines := log.read_text(errors="replace").strip().splitlines():
+                return f"\n  {name}: {lines[-1]}"
+    return ""
 
 
 def _ask(address: str) -> None:
@@ -124,14 +141,3 @@ def _ask(address: str) -> None:
         ) from None
     except (RpcError, ValueError) as error:
         raise UserError(f"--address {address}: no Ray cluster answers there ({error})") from None
-
-
-@contextmanager
-def _kept_sigterm() -> Iterator[None]:
-    """Restore the handler of SIGTERM afterwards; Ray's own prints a stack trace and ends the process."""
-    kept = signal.getsignal(signal.SIGTERM)
-    try:
-        yield
-    finally:
-        if kept is not None and threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, kept)

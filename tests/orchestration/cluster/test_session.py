@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from dfa_tune.bundled import PACKAGE
 from dfa_tune.errors import UserError
 from dfa_tune.orchestration.cluster.session import Session, available_cpus
 
@@ -61,8 +62,15 @@ def test_cores_are_those_this_process_may_use() -> None:
 
 
 STARTED = """
-import ray, json, os, subprocess
+import ray, json, os, subprocess, sys
+from pathlib import Path
 from dfa_tune.orchestration.cluster.session import Session
+
+@ray.remote
+def worker():
+    import dfa_tune, pydantic
+    return {"answer": 6 * 7, "path": sys.path, "files": [dfa_tune.__file__, pydantic.__file__]}
+
 with Session(None, use_gpus=False) as session:
     session.start()
     tree = subprocess.run(["ps", "-eo", "pid,ppid"], capture_output=True, text=True).stdout.split()[2:]
@@ -70,22 +78,47 @@ with Session(None, use_gpus=False) as session:
     def ours(pid):
         return pid == str(os.getpid()) or (pid in parent and ours(parent[pid]))
     listening = subprocess.run(["ss", "-Hltnp"], capture_output=True, text=True).stdout.splitlines()
-    print(json.dumps({
+    folder = Path(ray._private.worker._global_node.get_session_dir_path()).parent
+    found = {
         "addresses": [line.split()[3] for line in listening
                       if "pid=" in line and ours(line.split("pid=")[1].split(",")[0])],
-        "answer": ray.get(ray.remote(lambda: 6 * 7).remote()),
+        "worker": ray.get(worker.remote()),
         "processes": sorted(ray._private.worker._global_node.all_processes),
-    }))
+        "folder": str(folder),
+        "mode": folder.parent.stat().st_mode & 0o777,
+    }
+print(json.dumps(found | {"left": folder.parent.exists()}))
 """
 
 
 @pytest.fixture(scope="module")
-def started() -> Any:
-    """What there is when a Ray of our own runs. Ray was imported first, as in a notebook: it has read its
-    environment by then."""
+def started(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """What there is when a Ray of our own runs.
+
+    As in a notebook, Ray was imported before the session, so it has read its environment by then. The
+    working folder holds modules that must not be imported, TMPDIR has a path that is too long for Ray, and,
+    if root runs the tests, /dev/shm is read-only.
+    """
     if shutil.which("ss") is None:
         pytest.skip("ss (iproute2) is not installed")
-    process = subprocess.run([sys.executable, "-c", STARTED], capture_output=True, text=True, check=True)
+    folder = tmp_path_factory.mktemp("here")
+    (folder / "pydantic.py").write_text("raise ImportError('the one in the working folder')")
+    (folder / "dfa_tune").mkdir()
+    (folder / "dfa_tune" / "__init__.py").write_text("raise ImportError('the one in the working folder')")
+    long = folder / ("x" * 50)
+    long.mkdir()
+    command = [sys.executable, "-P", "-c", STARTED]  # -P: Python itself would import from the working folder
+    if os.geteuid() == 0:
+        mount = 'mount -t tmpfs -o ro none /dev/shm && exec "$@"'
+        command = ["unshare", "--mount", "bash", "-c", mount, "bash", *command]
+    process = subprocess.run(
+        command,
+        cwd=folder,
+        env=os.environ | {"TMPDIR": str(long)},
+        capture_output=True,
+        text=True,
+    )
+    assert process.returncode == 0, process.stderr
     return json.loads(process.stdout)
 
 
@@ -96,5 +129,32 @@ def test_a_ray_of_our_own_listens_on_loopback_alone(started: Any) -> None:
 
 
 def test_a_ray_of_our_own_runs_neither_autoscaler_nor_log_monitor_nor_dashboard(started: Any) -> None:
-    assert started["answer"] == 42
+    assert started["worker"]["answer"] == 42
     assert started["processes"] == ["gcs_server", "raylet"]
+
+
+def test_workers_import_nothing_from_the_drivers_working_folder(started: Any) -> None:
+    ours, pydantic = started["worker"]["files"]
+    assert ours == str(PACKAGE / "__init__.py")
+    assert Path(pydantic).parent.parent == Path(pytest.__file__).parent.parent  # site-packages
+    assert [folder for folder in started["worker"]["path"] if "/here" in folder] == []
+
+
+def test_a_ray_of_our_own_has_a_private_folder_that_is_removed_at_the_end(started: Any) -> None:
+    assert Path(started["folder"]).parent.name.startswith("dfa-")
+    assert (started["mode"], started["left"]) == (0o700, False)
+
+
+def test_a_ray_that_cannot_start_is_one_message_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    command = (
+        "from dfa_tune.orchestration.cluster.session import Session\n"
+        "from dfa_tune.errors import UserError\n"
+        "with Session(None, use_gpus=False) as session:\n"
+        "    try: session.start()\n"
+        "    except UserError as error: print(error)"
+    )
+    # Ray waits no time for its control store
+    environment = os.environ | {"RAY_gcs_server_port_wait_time_s": "0"}
+    done = subprocess.run([sys.executable, "-c", command], env=environment, capture_output=True, text=True)
+    assert done.stdout.startswith("Ray cannot start: "), done.stderr
+    assert "Traceback" not in done.stdout
