@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,14 @@ ROOT = Path(__file__).resolve().parent.parent
 def no_settings_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
     """Data sets are where a test says, whatever this shell has in its environment."""
     monkeypatch.delenv("DFA_TUNE_DATA", raising=False)
+
+
+@pytest.fixture
+def short_folder() -> Iterator[Path]:
+    """A temporary folder whose path is short enough for Ray's sockets, as that of tmp_path is not."""
+    folder = Path(tempfile.mkdtemp(dir="/tmp"))
+    yield folder
+    shutil.rmtree(folder)
 
 
 MNIST_FOLDERS = [os.environ.get("DFA_TUNE_DATA", ""), str(ROOT.parent / "shared" / "data")]

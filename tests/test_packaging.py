@@ -17,7 +17,7 @@ HEAVY = ("torch", "torchvision", "ray", "pandas", "numba")
 # Runs the command as the console script does, then says which of HEAVY it has imported
 PROBE = f"""
 import json, sys
-from dfa_tune.cli import main
+from dfa_tune.__main__ import main
 try:
     main()
 except SystemExit as end:

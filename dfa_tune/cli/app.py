@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 from dfa_tune import __version__
-from dfa_tune.errors import UserError
+from dfa_tune.errors import UserError, this_command
 
 
 class _Commands(TyperGroup):
-    """Prints a UserError as its message alone and exits with code 2, whichever command raised it."""
+    """Ends each command alike: with a UserError's message and exit code 2, or with 130 when interrupted."""
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -20,6 +21,10 @@ class _Commands(TyperGroup):
         except UserError as error:
             typer.echo(f"dfa-tune: {error}", err=True)
             raise typer.Exit(2) from None
+        except KeyboardInterrupt:
+            with suppress(OSError):  # the terminal may be gone
+                typer.echo(f"\nInterrupted. To resume:\n  {this_command()}", err=True)
+            raise typer.Exit(130) from None
 
 
 app = typer.Typer(

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -24,6 +23,7 @@ from dfa_tune.cli.options import (
     pack_size,
     sweep_of,
 )
+from dfa_tune.errors import this_command
 
 if TYPE_CHECKING:
     from dfa_tune.planning.sweep import Sweep
@@ -135,11 +135,12 @@ def run(
             sweep, results, data=data, resources=resources, console=Console(), meanwhile=_import_matplotlib
         )
     except KeyboardInterrupt:
-        typer.echo(
-            "\nInterrupted. Finished trials are kept; the others resume from checkpoints at most half"
-            " a minute old. To continue:\n  " + _retry_command(),
-            err=True,
-        )
+        with suppress(OSError):  # the terminal may be gone
+            typer.echo(
+                "\nInterrupted. Finished trials are kept; the others resume from checkpoints at most half"
+                " a minute old. To resume:\n  " + this_command(),
+                err=True,
+            )
         raise typer.Exit(130) from None
     for name in outcome.set_aside:
         typer.echo(f"Damaged file moved to {sweep.name}/damaged: {name}")
@@ -151,7 +152,7 @@ def run(
     if outcome.failed or outcome.count.remaining:
         for trial, cause in outcome.failed.items():
             typer.echo(f"failed: {trial}: {cause}", err=True)
-        typer.echo(f"{outcome.count.remaining} trials remain; to retry:\n  {_retry_command()}", err=True)
+        typer.echo(f"{outcome.count.remaining} trials remain; to retry:\n  {this_command()}", err=True)
         raise typer.Exit(1)
 
 
@@ -223,7 +224,3 @@ def _show_results(sweep: Sweep, results: str, data: Path | None, *, redraw: bool
     for path in figures:
         typer.echo(f"figure   {path}")
     typer.echo(f"results  {store.path('epochs')}")
-
-
-def _retry_command() -> str:
-    return "dfa-tune " + shlex.join(sys.argv[1:])

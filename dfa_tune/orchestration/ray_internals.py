@@ -7,6 +7,7 @@ Ray is imported inside the functions: `session` sets environment variables that 
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -117,12 +118,28 @@ def head_address(address: str) -> str | None:
 
 
 def ask_head(head: str, timeout: float) -> None:
-    """Ask the control store at `head` for a key; returns where it answers and accepts our token.
+    """Ask the control store at `head` for a key; returns if it answers and accepts our token.
 
-    Raises ray.exceptions.AuthenticationError where it does not accept it, and RpcError or ValueError where
-    nothing answers within `timeout` seconds. `ray.init` tells these apart no more. If GcsClient is gone, this
-    raises ImportError; without the question, `ray.init` fails later with a message that blames the network.
+    Raises ray.exceptions.AuthenticationError if it does not accept it, and RpcError or ValueError if it
+    does not answer within `timeout` seconds, or is another server. `ray.init` does not tell these apart.
+    GcsClient waits for 40 s, whatever the timeout, where no server speaks gRPC, and prints log lines, which
+    are discarded here. If GcsClient is gone, this raises ImportError; without it, `ray.init` fails with a
+    message that blames the network.
     """
     from ray._raylet import GcsClient  # type: ignore[attr-defined]
 
-    GcsClient(address=head).internal_kv_exists(b"", None, timeout=timeout)
+    with _nothing_printed():
+        GcsClient(address=head).internal_kv_exists(b"", None, timeout=timeout)
+
+
+@contextmanager
+def _nothing_printed() -> Iterator[None]:
+    """Discard what C++ code writes to standard error."""
+    kept = os.dup(2)
+    with open(os.devnull, "wb") as nowhere:  # noqa: PTH123
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 import sys
 from contextlib import ExitStack
 from pathlib import Path
@@ -16,7 +17,7 @@ from dfa_tune.orchestration.cluster.environment import TOKEN_FILE
 from dfa_tune.orchestration.cluster.interrupts import held_back
 from dfa_tune.orchestration.cluster.session_folder import session_folder
 
-ANSWER_SECONDS = 10.0  # for a head to answer
+ANSWER_SECONDS = 5.0  # for a head to answer
 OBJECT_STORE_BYTES = 256 * 1024**2  # our workers exchange little data through it
 SHARED_MEMORY = "/dev/shm"  # noqa: S108  # where Ray's object store is, if it can be
 
@@ -78,7 +79,7 @@ class Session:
             raise UserError(f"Ray cannot start: {_last_line(error)}{_last_words(folder)}") from error
 
     def _join(self, address: str) -> None:
-        _ask(address)
+        ask(address)
         try:
             self._init(address=address)
         except (ConnectionError, ValueError, RuntimeError) as error:
@@ -120,24 +121,55 @@ def _last_words(folder: Path) -> str:
     return ""
 
 
-def _ask(address: str) -> None:
+def ask(address: str) -> None:
     """Raise UserError unless a cluster answers and accepts our token: ray.init does not say which failed."""
     from ray.exceptions import AuthenticationError, RpcError
 
+    head = _head(address)
+    no_cluster = f"--address {address}: no Ray cluster answers there"
     try:
-        head = ray_internals.head_address(address)
-    except (ValueError, OSError):
-        head = None
-    if head is None or "://" in address:  # "auto" on a machine without a cluster, or an address of Ray Client
-        raise UserError(
-            f"--address {address}; valid: HOST:PORT of a cluster's head, or auto on a machine of the cluster"
-        )
-    try:
+        if not _speaks_grpc(head):
+            raise UserError(f"{no_cluster}, but another server; the port of a cluster's head is usually 6379")
         ray_internals.ask_head(head, ANSWER_SECONDS)
+    except OSError as error:
+        raise UserError(f"{no_cluster} ({error.strerror or error})") from None
     except AuthenticationError:
         raise UserError(
             f"--address {address}: the cluster does not accept this machine's token; both must have the same"
             f" one in {TOKEN_FILE} or RAY_AUTH_TOKEN (RAY_AUTH_MODE is {os.environ.get('RAY_AUTH_MODE')!r})"
         ) from None
     except (RpcError, ValueError) as error:
-        raise UserError(f"--address {address}: no Ray cluster answers there ({error})") from None
+        raise UserError(f"{no_cluster} ({_last_line(error)})") from None
+
+
+def _head(address: str) -> str:
+    """HOST:PORT of the cluster's head; UserError where `address` does not say it."""
+    try:
+        head = ray_internals.head_address(address)
+        if head is not None and "://" not in address:  # as an address of Ray Client has
+            _host_and_port(head)
+            return head
+    except (ValueError, OSError):
+        pass
+    raise UserError(
+        f"--address {address}; valid: HOST:PORT of a cluster's head, or auto on a machine of a cluster"
+    )
+
+
+def _host_and_port(head: str) -> tuple[str, int]:
+    """The two parts of HOST:PORT; ValueError where they are none."""
+    host, _, port = head.rpartition(":")
+    if not host or not 0 < int(port) < 2**16:
+        raise ValueError(head)
+    return host.strip("[]"), int(port)
+
+
+def _speaks_grpc(head: str) -> bool:
+    """Whether a server at `head` answers as one of gRPC does; OSError where none answers in time.
+
+    gRPC's messages are HTTP/2's: a client begins with a fixed text and a frame of settings, of type 4, and a
+    server answers with such a frame.
+    """
+    with socket.create_connection(_host_and_port(head), timeout=ANSWER_SECONDS) as connection:
+        connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0")
+        return connection.recv(4)[3:] == b"\4"

@@ -153,7 +153,8 @@ def _train(
 
         with Progress(console or Console(quiet=True), settings.name) as progress:
             if meanwhile is not None:  # not before: from here on this process waits for others
-                threading.Thread(target=meanwhile, daemon=True).start()
+                # No daemon: torn down in the midst of an import, it could crash a process that exits
+                threading.Thread(target=meanwhile).start()
             return _fit(state, settings, resources, session.start(), progress)
 
 

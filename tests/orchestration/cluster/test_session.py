@@ -5,8 +5,13 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
+import threading
+import time
+from collections.abc import Iterator
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +19,7 @@ import pytest
 
 from dfa_tune.bundled import PACKAGE
 from dfa_tune.errors import UserError
-from dfa_tune.orchestration.cluster.session import Session, available_cpus
+from dfa_tune.orchestration.cluster.session import Session, ask, available_cpus
 
 
 def test_a_ray_of_our_own_asks_for_a_token_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -61,10 +66,49 @@ def test_cores_are_those_this_process_may_use() -> None:
     assert available_cpus() == len(os.sched_getaffinity(0))
 
 
+@pytest.fixture
+def web_server() -> Iterator[int]:
+    """The port of a server that is not Ray's."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), SimpleHTTPRequestHandler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server.server_port
+    server.shutdown()
+
+
+@pytest.mark.parametrize("address", ["nonsense", "10.0.0.1", "10.0.0.1:99999", "ray://10.0.0.1:10001"])
+def test_what_is_no_address_of_a_head_is_refused(address: str) -> None:
+    with pytest.raises(UserError, match=f"--address {address}; valid: HOST:PORT"):
+        ask(address)
+
+
+def test_an_address_where_nothing_answers_is_refused_at_once_without_rays_logs(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dfa_tune.orchestration.ray_internals.head_address", lambda address: address)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))  # and does not listen
+        begin = time.monotonic()
+        with pytest.raises(UserError, match=r"no Ray cluster answers there \(Connection refused\)"):
+            ask(f"127.0.0.1:{free.getsockname()[1]}")
+    assert time.monotonic() - begin < 5
+    assert capfd.readouterr() == ("", "")
+
+
+def test_an_address_where_another_server_answers_is_refused_at_once(
+    web_server: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dfa_tune.orchestration.ray_internals.head_address", lambda address: address)
+    begin = time.monotonic()
+    with pytest.raises(UserError, match="no Ray cluster answers there, but another server"):
+        ask(f"127.0.0.1:{web_server}")
+    assert time.monotonic() - begin < 5
+
+
 STARTED = """
 import ray, json, os, subprocess, sys
 from pathlib import Path
-from dfa_tune.orchestration.cluster.session import Session
+from dfa_tune.errors import UserError
+from dfa_tune.orchestration.cluster.session import Session, ask
 
 @ray.remote
 def worker():
@@ -79,7 +123,13 @@ with Session(None, use_gpus=False) as session:
         return pid == str(os.getpid()) or (pid in parent and ours(parent[pid]))
     listening = subprocess.run(["ss", "-Hltnp"], capture_output=True, text=True).stdout.splitlines()
     folder = Path(ray._private.worker._global_node.get_session_dir_path()).parent
+    try:
+        # The raylet speaks gRPC, but it is not the control store
+        ask(f"127.0.0.1:{ray._private.worker._global_node.node_manager_port}")
+    except UserError as error:
+        told = str(error)
     found = {
+        "told": told,
         "addresses": [line.split()[3] for line in listening
                       if "pid=" in line and ours(line.split("pid=")[1].split(",")[0])],
         "worker": ray.get(worker.remote()),
@@ -138,6 +188,10 @@ def test_workers_import_nothing_from_the_drivers_working_folder(started: Any) ->
     assert ours == str(PACKAGE / "__init__.py")
     assert Path(pydantic).parent.parent == Path(pytest.__file__).parent.parent  # site-packages
     assert [folder for folder in started["worker"]["path"] if "/here" in folder] == []
+
+
+def test_the_address_of_another_process_of_ray_is_refused(started: Any) -> None:
+    assert "no Ray cluster answers there" in started["told"]
 
 
 def test_a_ray_of_our_own_has_a_private_folder_that_is_removed_at_the_end(started: Any) -> None:
