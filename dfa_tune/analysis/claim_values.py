@@ -1,27 +1,71 @@
-"""The numbers that claims are about: one for each repetition, by seed."""
+"""The numbers that claims are about: one per repetition, by seed."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from dfa_tune.config.claims import Term
+from dfa_tune.errors import UserError
+from dfa_tune.planning.plan import Cell, Plan
 from dfa_tune.planning.sweep_results import SweepResults
+from dfa_tune.planning.trial import column_value
 
-Values = pd.Series  # one number a repetition, indexed by its seed
+Values = pd.Series  # one number per repetition, indexed by its seed
+
+
+def cells_at(plan: Plan, method: str, at: Mapping[str, Any]) -> list[tuple[int, Cell]]:
+    """The cells of `method` whose settings are those in `at`, each with its index in `plan.cells`."""
+    return [
+        (index, cell)
+        for index, cell in enumerate(plan.cells)
+        if cell.method.name == method
+        # As text, since a list such as [64, 64] is "64,64" in a column
+        and all(str(setting(cell, name)) == str(column_value(value)) for name, value in at.items())
+    ]
+
+
+def setting(cell: Cell, name: str) -> Any:
+    """What a cell has in the column `name`, which may be an axis or not; None without such a column."""
+    if name in cell.axes:
+        return cell.axes[name]
+    trial = cell.repeats[0]
+    for group in (trial.problem, trial.network, trial.training):
+        if name in type(group).model_fields:
+            return column_value(getattr(group, name))
+    return None
+
+
+def open_axes(cells: Sequence[Cell], along: str | None = None) -> list[str]:
+    """The axes in which these cells differ, `along` aside."""
+    names = cells[0].axes if cells else {}
+    return [name for name in names if name != along and len({cell.axes[name] for cell in cells}) > 1]
+
+
+def term_cells(results: SweepResults, term: Term) -> list[tuple[int, Cell]]:
+    """The one cell that the term is about, or those along its slope; none where it is not run.
+
+    Raises UserError where the term leaves an axis open, as it may where `--set` made an axis of a number.
+    """
+    cells = cells_at(results.plan, str(term.method), term.at)
+    if left := open_axes([cell for _, cell in cells], term.slope):
+        raise UserError(
+            f"{results.sweep.name}: a claim about {term.method} does not say at which {' and '.join(left)};"
+            " leave out the --set that gives several values"
+        )
+    return cells
 
 
 def values(results: SweepResults, term: Term) -> Values:
     """The term's number for each repetition that has one, without its weight; empty where there is none."""
-    if term.probe is not None:
+    if term.method is None:
         return _probed(results, term)
-    part = results.repeat_rows
-    part = part[part["method"] == term.method]
-    for name, wanted in term.at.items():
-        part = part[part[name] == wanted]
-    if part.empty:
+    cells = term_cells(results, term)
+    part = results.repeat_rows[results.repeat_rows["cell"].isin([index for index, _ in cells])]
+    if part.empty or term.value not in part:
         return pd.Series(dtype=np.float64)
     if term.correlate is not None:
         return _correlations(part, term.value, term.correlate)

@@ -12,11 +12,13 @@ from typing import Any
 import pandas as pd
 
 from dfa_tune.analysis import extras
-from dfa_tune.analysis.claim_values import combined, values
+from dfa_tune.analysis.claim_check import check
+from dfa_tune.analysis.claim_values import combined, term_cells, values
 from dfa_tune.analysis.statistics import holm, p_above, p_within, spread_ratio, t_interval
 from dfa_tune.config.claims import AnyClaim, Combination, Mean, RatesRatio, Some, Spread, Term, load_claims
 from dfa_tune.errors import UserError
-from dfa_tune.planning.sweep import Sweep, load_sweep
+from dfa_tune.planning.plan import Plan
+from dfa_tune.planning.sweep import Sweep, load_sweep, space_names
 from dfa_tune.planning.sweep_results import SweepResults, load_sweep_results
 from dfa_tune.results.store import Store
 
@@ -89,6 +91,7 @@ def verify(
         changes = overrides if name in changed else ()
         return given.get(name) or load_sweep(name, overrides=changes, results=results)
 
+    check(claims, {name: Plan(load_sweep(name)) for name in names if name in space_names()})
     known = {name: gather(sweep_of(name), results, data) for name in names}
     return [one for one in judge(claims, known) if one.claim in shown]
 
@@ -191,7 +194,7 @@ def _some(claim: Some, known: Mapping[str, SweepResults]) -> Judged:
 
 def _spread(claim: Spread, known: Mapping[str, SweepResults]) -> Judged:
     over, under = (
-        [_sample([Term(method=method)], claim.space, known) for method in methods]
+        [_sample([Term(method=method, at=claim.at)], claim.space, known) for method in methods]
         for methods in (claim.of, claim.over)
     )
     if not all([*over, *under]):
@@ -211,11 +214,13 @@ def _spread(claim: Spread, known: Mapping[str, SweepResults]) -> Judged:
 
 
 def _rates(claim: RatesRatio, known: Mapping[str, SweepResults]) -> Judged:
-    """Of one tuning each, so that there is nothing to test."""
+    """Each rate comes from one tuning, so there is nothing to test."""
     results = known[claim.space]
-    cells = [cell for cell in results.plan.cells if cell.method.name in claim.methods]
-    choices = {cell.method.name: cell.choice(results.scores) for cell in cells}
-    rates = {name: choice.learning_rate for name, choice in choices.items() if choice is not None}
+    rates: dict[str, float] = {}
+    for method in claim.methods:
+        for _, cell in term_cells(results, Term(method=method, at=claim.at)):
+            if (choice := cell.choice(results.scores)) is not None:
+                rates[method] = choice.learning_rate
     if set(rates) != set(claim.methods):
         return Judged(claim=claim)
     ratio = max(rates.values()) / min(rates.values())

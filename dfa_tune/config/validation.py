@@ -124,7 +124,7 @@ def _reason(item: Any, model: type[BaseModel], place: Path) -> str:
     if kind == "missing":
         return "missing, and there is no default"
     if kind == "extra_forbidden":
-        return unknown_key(place[-1], model.model_fields)
+        return unknown_key(place[-1], (field.alias or name for name, field in model.model_fields.items()))
     if kind == "value_error":
         return str(context["error"])
     if kind in _VALID:

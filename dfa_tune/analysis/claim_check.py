@@ -1,0 +1,78 @@
+"""Whether the search spaces have what claims are about: the methods, the axes, their values, the columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from dfa_tune.analysis.claim_values import cells_at, open_axes, setting
+from dfa_tune.config.claims import AnyClaim, Combination, Spread, Term
+from dfa_tune.config.validation import shown
+from dfa_tune.errors import UserError, did_you_mean
+from dfa_tune.learning.metrics import METRICS
+from dfa_tune.planning.plan import Plan
+from dfa_tune.planning.trial import column_value
+
+COLUMNS = (*METRICS, "epoch")
+
+
+def check(claims: Sequence[AnyClaim], plans: Mapping[str, Plan]) -> None:
+    """Raises UserError for the first claim about something that its space does not have.
+
+    `plans` are those of the claims' spaces as they are written: what a user removes with `--method` or
+    `--set` is not an error, but "not run".
+    """
+    for claim in claims:
+        for term in terms(claim):
+            name = term.space or claim.space
+            if name not in plans:
+                raise UserError(
+                    f"claim {claim.id}: unknown space {name!r}; valid: {', '.join(plans)}."
+                    + did_you_mean(name, plans)
+                )
+            if reason := _missing(term, name, plans[name]):
+                raise UserError(f"claim {claim.id}: {reason}")
+
+
+def terms(claim: AnyClaim) -> Iterator[Term]:
+    """Everything that a claim is about, as terms."""
+    if isinstance(claim, Combination):
+        for _, part in claim.parts():
+            yield from part
+    else:
+        for method in (*claim.of, *claim.over) if isinstance(claim, Spread) else claim.methods:
+            yield Term(method=method, at=claim.at)
+
+
+def _missing(term: Term, space: str, plan: Plan) -> str:
+    """What the space lacks, in words; empty where it has all that the term names."""
+    if term.method is None:
+        return ""  # a probe: only its table knows what there is
+    for column in (term.value, term.correlate):
+        if column is not None and column not in COLUMNS:
+            return f"{column!r} is not a column; valid: {', '.join(COLUMNS)}.{did_you_mean(column, COLUMNS)}"
+    names = [method.name for method in plan.sweep.methods]
+    if term.method not in names:
+        return f"{space} has no method {term.method!r}; valid: {', '.join(names)}." + did_you_mean(
+            term.method, names
+        )
+    axes = list(plan.cells[0].axes)
+    if term.slope is not None and term.slope not in axes:
+        return f"slope: {space} has no axis {term.slope!r}; valid: {', '.join(axes) or 'no slope'}"
+    own = cells_at(plan, term.method, {})
+    for name, value in term.at.items():
+        found = list(dict.fromkeys(setting(cell, name) for _, cell in own))
+        if found == [None]:
+            return f"at: {space} has no axis {name!r}; valid: {', '.join(axes)}.{did_you_mean(name, axes)}"
+        if not cells_at(plan, term.method, {name: value}):
+            valid = [str(one) for one in found]
+            return f"at: {space} has no {name} = {shown(value)}; valid: {', '.join(valid)}." + did_you_mean(
+                column_value(value), valid
+            )
+    cells = cells_at(plan, term.method, term.at)
+    if not cells:
+        return f"at: {space} has no point {shown(term.at)}: its values are there, but not together"
+    if left := open_axes([cell for _, cell in cells], term.slope):
+        values = {name: dict.fromkeys(str(cell.axes[name]) for _, cell in cells) for name in left}
+        choices = "; ".join(f"{name}: {', '.join(several)}" for name, several in values.items())
+        return f"{term.method} is at several points of {space}; say which one with `at`; valid: {choices}"
+    return ""

@@ -1,0 +1,103 @@
+"""Claims about what a search space does not have are refused, with the nearest valid name."""
+
+from pathlib import Path
+
+import pytest
+
+from dfa_tune.analysis.claim_check import check
+from dfa_tune.analysis.verify import judge
+from dfa_tune.config.claims import load_claims
+from dfa_tune.errors import UserError
+
+HEAD = "- id: mine\n  claim: c\n  source: s\n  refuted_by: r\n  space: tiny\n"
+DEEP = ["network.hidden=[[64], [64, 64], [64, 64, 64]]", "problem.k=[1, 3]"]
+
+
+def claims(tmp_path: Path, body: str) -> list:
+    path = tmp_path / "claims.yaml"
+    path.write_text(HEAD + body)
+    return load_claims(path)
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("  sum: [{method: bp-sdg}]\n  above: 0\n", r"no method 'bp-sdg'; valid: .*Did you mean 'bp-sgd'\?"),
+        (
+            "  sum: [{method: bp-sgd, at: {hiden: 64, k: 1}}]\n  above: 0\n",
+            r"no axis 'hiden'.*mean 'hidden'\?",
+        ),
+        (
+            "  sum: [{method: bp-sgd, at: {hidden: [64, 65], k: 1}}]\n  above: 0\n",
+            r"no hidden = \[64, 65\]; valid: 64, 64,64, 64,64,64.*Did you mean '64,64'\?",
+        ),
+        ("  sum: [{method: bp-sgd, at: {k: 2}}]\n  above: 0\n", "no k = 2; valid: 1, 3"),
+        (
+            "  sum: [{method: bp-sgd, value: test_acuracy}]\n  above: 0\n",
+            r"'test_acuracy' is not a column.*mean 'test_accuracy'\?",
+        ),
+        ("  sum: [{method: bp-sgd, correlate: rows}]\n  above: 0\n", "'rows' is not a column"),
+        ("  sum: [{method: bp-sgd, slope: n}]\n  above: 0\n", "no axis 'n'; valid: k, hidden"),
+        ("  sum: [{space: tony, method: bp-sgd}]\n  above: 0\n", r"unknown space 'tony'.*mean 'tiny'\?"),
+        ("  kind: rates\n  methods: [dfa-adam, bp-sgd]\n  ratio: 2\n", "no method 'dfa-adam'"),
+        ("  kind: spread\n  of: [dfa-sgd]\n  over: [bp-sgd]\n  at: {k: 5}\n", "no k = 5"),
+    ],
+)
+def test_what_a_space_does_not_have_is_named(plan, tmp_path, body: str, message: str) -> None:
+    with pytest.raises(UserError, match=rf"claim mine: .*{message}"):
+        check(claims(tmp_path, body), {"tiny": plan(*DEEP)})
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "  sum: [{method: bp-sgd, at: {k: 3}}]\n  above: 0\n",
+        "  kind: rates\n  methods: [bp-sgd, dfa-sgd]\n  ratio: 2\n  at: {k: 3}\n",
+        "  kind: spread\n  of: [dfa-sgd]\n  over: [bp-sgd]\n  at: {k: 3}\n",
+    ],
+    ids=["mean", "rates", "spread"],
+)
+def test_a_claim_that_leaves_an_axis_open_is_refused(plan, trained, tmp_path, body: str) -> None:
+    found, deep = claims(tmp_path, body), plan(*DEEP)
+    with pytest.raises(UserError, match=r"at several points .*with `at`; valid: hidden: 64, 64,64, 64,64,64"):
+        check(found, {"tiny": deep})
+    with pytest.raises(UserError, match="does not say at which hidden"):  # as after --set
+        judge(found, {"tiny": trained(deep)})
+
+
+def test_a_list_is_a_value_as_yaml_writes_it_and_chooses_its_cell(plan, trained, tmp_path) -> None:
+    deep = plan(*DEEP)
+    body = "  for_each: {h: [64, [64, 64, 64]]}\n  sum: [{method: bp-sgd, at: {hidden: '{h}', k: 1}}]\n"
+    body += "  above: 0.65\n"
+    found = claims(tmp_path, body)
+    check(found, {"tiny": deep})
+    results = trained(deep, lambda trial, epoch: 0.5 + len(trial.network.hidden) / 10)
+    (judged,) = judge(found, {"tiny": results})
+    assert (judged.part, judged.measured) == ("h = 64", pytest.approx(0.6))  # the weakest of both
+    (deepest,) = judge(
+        claims(tmp_path, "  sum: [{method: bp-sgd, at: {hidden: [64, 64, 64], k: 1}}]\n  above: 0\n"),
+        {"tiny": results},
+    )
+    assert deepest.measured == pytest.approx(0.8)
+
+
+def test_a_rates_claim_is_about_the_point_that_it_names(plan, trained, tmp_path) -> None:
+    two = plan("problem.k=[1, 3]")
+
+    def accuracy(trial, epoch):
+        best = {("bp", 1): 1.0, ("dfa", 1): 0.01}.get((trial.method.rule, trial.problem.k), 0.1)
+        return 0.9 if trial.learning_rate == best else 0.6
+
+    body = "  kind: rates\n  methods: [bp-sgd, dfa-sgd]\n  ratio: 10\n  at: {k: %d}\n"
+    results = {"tiny": trained(two, accuracy)}
+    (one,), (three,) = (judge(claims(tmp_path, body % k), results) for k in (1, 3))
+    assert (one.measured, one.verdict) == (pytest.approx(100), "holds")
+    assert (three.measured, three.verdict) == (1, "does not hold")
+
+
+def test_what_an_option_has_removed_is_not_run(plan, trained, tmp_path) -> None:
+    whole, part = plan("problem.k=[1, 3]"), plan("problem.k=1")
+    (found,) = claims(tmp_path, "  sum: [{method: bp-sgd, at: {k: 3}}]\n  above: 0\n")
+    check([found], {"tiny": whole})
+    (judged,) = judge([found], {"tiny": trained(part)})
+    assert judged.verdict == "not run"
