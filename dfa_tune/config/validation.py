@@ -124,12 +124,23 @@ def _reason(item: Any, model: type[BaseModel], place: Path) -> str:
     if kind == "missing":
         return "missing, and there is no default"
     if kind == "extra_forbidden":
-        return unknown_key(place[-1], (field.alias or name for name, field in model.model_fields.items()))
+        fields = _model_at(place[:-1], model).model_fields
+        return unknown_key(place[-1], (field.alias or name for name, field in fields.items()))
     if kind == "value_error":
         return str(context["error"])
     if kind in _VALID:
         return "valid: " + _VALID[kind].format(**context)
     return str(item["msg"])
+
+
+def _model_at(place: Path, model: type[BaseModel]) -> type[BaseModel]:
+    """The model that `place` lies in, within `model`; of a union, its first member."""
+    for key in place:
+        if isinstance(key, str) and key in model.model_fields:
+            leaves = _leaves(model.model_fields[key].annotation)
+            models = [leaf for leaf in leaves if isinstance(leaf, type) and issubclass(leaf, BaseModel)]
+            model = models[0] if models else model
+    return model
 
 
 def _nearest_quoted(value: Any, valid: str) -> str:

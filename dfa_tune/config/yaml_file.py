@@ -19,8 +19,16 @@ from dfa_tune.errors import UserError
 MAX_BYTES = 256 * 1024  # the largest bundled space has 2 kB
 MAX_NODES = 50_000  # values, with all aliases expanded
 
-# YAML 1.1 reads 1e-3, which has no point, as text; whoever writes it means the number
-_FLOAT = re.compile(r"[-+]?(?:\d[\d_]*\.?[\d_]*|\.\d[\d_]*)[eE][-+]?\d+$")
+# Numbers as people write them, in place of YAML 1.1's, which reads 1e-3 as text, 1:30 as 90 and 010 as 8
+_NUMBERS = {
+    "tag:yaml.org,2002:int": re.compile(r"[-+]?(?:0|[1-9][\d_]*|0x[\da-fA-F_]+|0b[01_]+)$", re.ASCII),
+    "tag:yaml.org,2002:float": re.compile(
+        r"[-+]?(?:(?:\d[\d_]*\.[\d_]*|\.\d[\d_]*)(?:[eE][-+]?\d+)?|\d[\d_]*[eE][-+]?\d+|\.(?:inf|Inf|INF))$"
+        r"|\.(?:nan|NaN|NAN)$",
+        re.ASCII,
+    ),
+}
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class _Loader(yaml.SafeLoader):
@@ -32,12 +40,19 @@ class _Dumper(yaml.SafeDumper):
 
 
 for _class in (_Loader, _Dumper):
-    _class.add_implicit_resolver("tag:yaml.org,2002:float", _FLOAT, list("-+.0123456789"))
+    _class.yaml_implicit_resolvers = {
+        first: [(tag, pattern) for tag, pattern in resolvers if tag not in _NUMBERS]
+        for first, resolvers in _class.yaml_implicit_resolvers.items()
+    }
+    for _tag, _pattern in _NUMBERS.items():
+        _class.add_implicit_resolver(_tag, _pattern, list("-+.0123456789"))
 
 
 def read(path: Path) -> str:
     """The text of the file; raises UserError where it cannot be read."""
     try:
+        if path.exists() and not path.is_file():  # a pipe would be waited for
+            raise UserError(f"{path}: cannot be read: not a regular file")
         with path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)
         if len(content) > MAX_BYTES:
@@ -124,6 +139,8 @@ def _check(node: yaml.Node, where: str, sizes: dict[int, int]) -> int:
             raise UserError(f"{_at(node, where)}: an alias that contains itself")
         return sizes[id(node)]
     sizes[id(node)] = -1
+    if isinstance(node, yaml.ScalarNode):
+        _check_scalar(node, where)
     if isinstance(node, yaml.MappingNode):
         _check_keys(node, where)
     children = [child for pair in node.value for child in pair] if isinstance(node, yaml.MappingNode) else []
@@ -133,6 +150,14 @@ def _check(node: yaml.Node, where: str, sizes: dict[int, int]) -> int:
         raise UserError(f"{_at(node, where)}: more than {MAX_NODES} values, aliases expanded")
     sizes[id(node)] = size
     return size
+
+
+def _check_scalar(node: yaml.ScalarNode, where: str) -> None:
+    if surrogate := _SURROGATE.search(node.value):
+        raise UserError(f"{_at(node, where)}: a character that is no text, U+{ord(surrogate[0]):04X}")
+    # Results store whole numbers in 64 bits
+    if node.tag == "tag:yaml.org,2002:int" and abs(int(node.value.replace("_", ""), 0)) >= 2**63:
+        raise UserError(f"{_at(node, where)}: {node.value} does not fit in 64 bits")
 
 
 def _check_keys(node: yaml.MappingNode, where: str) -> None:

@@ -53,9 +53,12 @@ class Training(Settings):
     """How long and with what steps a network is trained."""
 
     epochs: Annotated[int, Field(ge=1, le=1_000_000, strict=True)] = 20
-    batch_size: Annotated[int, Field(ge=1, strict=True)] | Literal["full"] = 128  # full: one step per epoch
+    # full: one step per epoch
+    batch_size: Annotated[int, Field(ge=1, le=1_000_000_000, strict=True)] | Literal["full"] = 128
     loss: LossName | None = None  # null: the problem's own
     weight_decay: NotNegative = 0.0  # coupled: added to the gradient (thesis: 1e-3 for parity)
     precision: Literal["float32", "bfloat16", "float64"] = "float32"  # of the matrix products
     device: Literal["auto", "cpu", "cuda"] = "auto"  # auto: a GPU where Ray offers one
-    evaluate_every: Annotated[int, Field(ge=1, strict=True)] = 1  # epochs from one test to the next
+    evaluate_every: Annotated[int, Field(ge=1, le=1_000_000, strict=True)] = (
+        1  # epochs from one test to the next
+    )

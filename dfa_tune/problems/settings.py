@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 # A sigmoid for each output, or a softmax over one output for each class
 LossName = Literal["binary_cross_entropy", "cross_entropy"]
-Count = Annotated[int, Field(ge=1, strict=True)]
+Count = Annotated[int, Field(ge=1, le=1_000_000_000, strict=True)]
 
 
 class ProblemSettings(BaseModel):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,9 @@ BROKEN = {
     "name: &a [*a]": "contains itself",
     "name: 2024-13-45": "not valid YAML",
     "name: x\n---\nname: y": "another document",
+    'title: ok\nname: "\\ud800"': "line 2: a character that is no text, U+D800",
+    '"\\udfff": 1': "line 1: a character that is no text, U+DFFF",
+    "seed: 18446744073709551616": "line 1: 18446744073709551616 does not fit in 64 bits",
     "name: x\0": "not valid YAML",
     "[" * 3000: "nested too deeply",
     "name: tiny": "problem: missing",
@@ -71,3 +75,15 @@ def test_a_file_that_cannot_be_read_is_refused_with_its_path(tmp_path: Path, mak
     make(tmp_path / "x.yaml")
     with pytest.raises(UserError, match=r"x\.yaml: (no such file|cannot be read|not text)"):
         load_sweep(tmp_path / "x.yaml")
+
+
+@pytest.mark.timeout(20)
+def test_what_is_not_a_regular_file_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "x.yaml")
+    with pytest.raises(UserError, match=r"x\.yaml: cannot be read: not a regular file"):
+        load_sweep(tmp_path / "x.yaml")
+
+
+@pytest.mark.parametrize("text", ["0x10", "0b10000", "16", "+16", "1_6"])
+def test_other_ways_to_write_a_whole_number_stay(load, text: str) -> None:
+    assert load(f"training.epochs={text}").points[0].training.epochs == 16
