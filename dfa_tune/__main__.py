@@ -17,11 +17,11 @@ def main() -> None:
         if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
             signal.signal(number, signal.default_int_handler)
     try:
-        from dfa_tune.cli import app  # takes a while
+        from dfa_tune import cli  # takes a while
     except KeyboardInterrupt:
         print(f"\nInterrupted. To resume:\n  {this_command()}", file=sys.stderr)
         sys.exit(130)
-    app()
+    cli.main()
 
 
 if __name__ == "__main__":

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 from dfa_tune import __version__
+from dfa_tune.cli.console import say
 from dfa_tune.errors import UserError, this_command
 
 
@@ -19,11 +19,10 @@ class _Commands(TyperGroup):
         try:
             return super().invoke(ctx)
         except UserError as error:
-            typer.echo(f"dfa-tune: {error}", err=True)
+            say(f"dfa-tune: {error}", error=True)
             raise typer.Exit(2) from None
         except KeyboardInterrupt:
-            with suppress(OSError):  # the terminal may be gone
-                typer.echo(f"\nInterrupted. To resume:\n  {this_command()}", err=True)
+            say(f"\nInterrupted. To resume:\n  {this_command()}", error=True)
             raise typer.Exit(130) from None
 
 
@@ -39,7 +38,7 @@ app = typer.Typer(
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"dfa-tune {__version__}")
+        say(f"dfa-tune {__version__}")
         raise typer.Exit
 
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from dfa_tune.cli.app import app
+from dfa_tune.cli.console import say
 from dfa_tune.cli.options import (
     Concurrent,
     Cpus,
@@ -62,7 +63,7 @@ def submit(
     given = [f"{option}={value}" for option, value in options.items() if value is not None]
     server = JobServer(address or server_address())
     job = server.submit(sweep_of(space, set_, method, results), given)
-    typer.echo(f"job {job}\n  output   dfa-tune jobs {job}\n  stop     dfa-tune jobs {job} --stop")
+    say(f"job {job}\n  output   dfa-tune jobs {job}\n  stop     dfa-tune jobs {job} --stop")
     if wait:
         _follow(server, job)
 
@@ -85,10 +86,10 @@ def jobs(
         for job in server.jobs():
             started = datetime.fromtimestamp(job.started) if job.started else None
             when = f"{started:%Y-%m-%d %H:%M}" if started else "not started yet"
-            typer.echo(f"{job.name}  {job.status.lower():<9}  {when}  {job.command}")
+            say(f"{job.name}  {job.status.lower():<9}  {when}  {job.command}")
     elif stop:
         was_running = server.stop(name)
-        typer.echo(f"{name}: {'stopping' if was_running else 'had already ended'}")
+        say(f"{name}: {'stopping' if was_running else 'had already ended'}")
     else:
         _follow(server, name)
 
@@ -97,11 +98,11 @@ def _follow(server: Any, name: str) -> None:
     """Print the output of the job until it ends, then exit with its exit code."""
     try:
         for text in server.follow(name):
-            typer.echo(text, nl=False)
+            typer.echo(text, nl=False)  # raw: the log of the user's own job, with its colours
     except KeyboardInterrupt:
-        typer.echo(f"\nThe job goes on. To see its output again:\n  dfa-tune jobs {name}", err=True)
+        say(f"\nThe job goes on. To see its output again:\n  dfa-tune jobs {name}", error=True)
         raise typer.Exit(130) from None
     job = server.job(name)
     if job.status != "SUCCEEDED":
-        typer.echo(f"job {name}: {job.status.lower()}: {job.message}", err=True)
+        say(f"job {name}: {job.status.lower()}: {job.message}", error=True)
         raise typer.Exit(job.exit_code if job.exit_code and job.exit_code > 0 else 1)

@@ -1,48 +1,151 @@
-"""Tables for the terminal."""
+"""All that the command prints: lines, tables and JSON.
+
+Titles, names, paths and messages may come from a stranger. Their control characters are shown as escapes,
+and the terminal never interprets them. Output that cannot be written does not end a command: what follows is
+dropped, and `finish` reports it at the end.
+"""
 
 from __future__ import annotations
 
 import json
+import os
+import re
 import sys
-from typing import Any
+import warnings
+from typing import TYPE_CHECKING, Any
 
 import typer
 
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
 HEADINGS = {"learning_rate": "rate", "at_edge": "at edge", "mean": "mean accuracy"}
+
+# Control characters other than tab and line feed, lone surrogates, and what reverses the direction of text
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+_lost: list[OSError] = []  # why output could not be written, if so
+
+
+def printable(text: object) -> str:
+    r"""The text with control characters as escapes, such as `\x1b`."""
+    return _CONTROL.sub(lambda match: match[0].encode("unicode_escape").decode(), str(text))
+
+
+def say(text: object = "", *, error: bool = False) -> None:
+    """Print a line to standard output, or to standard error."""
+    _write(printable(text) + "\n", error)
+
+
+def print_json(content: Any) -> None:
+    """Print JSON; raises ValueError for NaN and infinity, which JSON does not have."""
+    _write(json.dumps(content, allow_nan=False, indent=2) + "\n")
+
+
+def terminal(width_of_pipe: int) -> Console:
+    """A rich console as wide as the terminal; a pipe or a file has no width, and gets this one."""
+    from rich.console import Console
+
+    return Console() if sys.stdout.isatty() or "COLUMNS" in os.environ else Console(width=width_of_pipe)
+
+
+def print_rich(console: Console, *shown: RenderableType) -> None:
+    """Print what `console` lays out; its texts have gone through `printable`."""
+    with console.capture() as laid_out:
+        for part in shown:
+            console.print(part)
+    _write(laid_out.get())
 
 
 def print_json_or_table(title: str, table: list[dict[str, Any]], as_json: bool) -> None:
+    """Print rows of equal keys, as JSON or as a table under a title."""
     if as_json:
-        typer.echo(json.dumps(table, allow_nan=False, indent=2))
+        print_json(table)
     else:
         print_table(title, table)
 
 
 def print_table(title: str, table: list[dict[str, Any]]) -> None:
+    """Print rows of equal keys as a table; `low` and `high` are one column, the interval of `mean`."""
     from rich.box import SIMPLE_HEAD
-    from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     if not table:
-        typer.echo(f"{title}: nothing to show yet")
+        say(f"{title}: nothing to show yet")
         return
-    shown = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    heading = Text(printable(title), style="table.title")
+    shown = Table(title=heading, title_justify="left", box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     columns = [column for column in table[0] if column not in ("low", "high")]
     for column in columns:
-        shown.add_column(HEADINGS.get(column, column), justify="left" if column == "method" else "right")
+        is_method = column == "method"  # a name that is cut could be another's
+        shown.add_column(
+            Text(HEADINGS.get(column, column)), justify="left" if is_method else "right", no_wrap=is_method
+        )
         if column == "mean":
             shown.add_column("95% interval", justify="right", no_wrap=True)
     for row in table:
         cells = []
         for column in columns:
-            cells.append(_cell(column, row[column]))
+            cells.append(Text(printable(_cell(column, row[column]))))
             if column == "mean":
                 known = row["low"] is not None
-                cells.append(f"{row['low']:.3f} .. {row['high']:.3f}" if known else "-")
+                cells.append(Text(f"{row['low']:.3f} .. {row['high']:.3f}" if known else "-"))
         shown.add_row(*cells)
-    # A pipe or a file has no width: no column is cut
-    console = Console() if sys.stdout.isatty() else Console(width=200)
-    console.print(shown)
+    print_rich(terminal(width_of_pipe=200), shown)
+
+
+def prepare() -> None:
+    """Make standard output and error usable, whatever their encoding and even if they are closed."""
+    for descriptor in (0, 1, 2):
+        try:
+            os.fstat(descriptor)
+        except OSError:  # closed: without this, a file of results would get the number of standard output
+            os.open(os.devnull, os.O_RDWR)
+    sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115
+    sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")  # an encoding need not have every character
+    warnings.showwarning = _say_warning
+
+
+def _say_warning(message: Warning | str, *_: Any, **__: Any) -> None:
+    """A warning as its text alone: the line of code that raised it is nothing to a user."""
+    say(f"warning: {message}", error=True)
+
+
+def drop_output(error: OSError) -> None:
+    """Write nothing more to standard output, because of `error`."""
+    _lost.append(error)
+    _redirect_to_nothing(sys.stdout)
+
+
+def finish(code: int) -> int:
+    """The exit code of a command that would end with `code`: 1 in place of 0 if output was lost."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        drop_output(error)
+    for lost in _lost[:1]:
+        if not isinstance(lost, BrokenPipeError):  # the reader has seen enough
+            say(f"dfa-tune: standard output cannot be written: {lost.strerror}", error=True)
+    return code or int(bool(_lost))
+
+
+def _write(text: str, error: bool = False) -> None:
+    try:
+        typer.echo(text, nl=False, err=error)
+    except OSError as problem:
+        if error:
+            _redirect_to_nothing(sys.stderr)
+        else:
+            drop_output(problem)
+
+
+def _redirect_to_nothing(stream: Any) -> None:
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nothing, stream.fileno())
+    os.close(nothing)
 
 
 def _cell(column: str, value: Any) -> str:

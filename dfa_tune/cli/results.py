@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from dfa_tune.cli.app import app
-from dfa_tune.cli.console import print_json_or_table
+from dfa_tune.cli.console import print_json, print_json_or_table, say
 from dfa_tune.cli.options import Data, Json, Methods, Results, Set, Space, Spaces, sweep_of
 from dfa_tune.errors import UserError
 
@@ -71,7 +70,7 @@ def plot(
     if found.rows.empty:
         raise UserError(f"{sweep.name}: no results in {results} yet; run: dfa-tune run {space}")
     for path in write(found, Store(results, sweep.name), data):
-        typer.echo(path)
+        say(path)
 
 
 @app.command(rich_help_panel="Results", epilog="Example: dfa-tune verify fig_3_4 --results docs/results")
@@ -87,11 +86,11 @@ def verify(
 
     judged = verify(results, spaces=spaces or (), data=data, overrides=set_ or ())
     if json_:
-        typer.echo(json.dumps([one.row() for one in judged], allow_nan=False, indent=2))
+        print_json([one.row() for one in judged])
     else:
-        from dfa_tune.analysis.claims_table import show
+        from dfa_tune.cli.claims_table import print_claims
 
-        show(judged)
+        print_claims(judged)
 
 
 @app.command(
@@ -120,7 +119,7 @@ def report(
         raise UserError(
             f"{storage.full(name)} cannot be written: {error.strerror}; choose --output"
         ) from None
-    typer.echo(storage.full(name))
+    say(storage.full(name))
 
 
 @app.command(rich_help_panel="Results", epilog="Example: dfa-tune compact quickstart")
@@ -131,7 +130,7 @@ def compact(space: Space, results: Results = "results") -> None:
 
     sweep = sweep_of(space, None, None, results)
     removed = maintenance.compact(Store(results, sweep.name))
-    typer.echo(f"{sweep.name}: {removed} fewer files")
+    say(f"{sweep.name}: {removed} fewer files")
 
 
 @app.command("repeat", hidden=True)  # its name in version 0.1
@@ -146,22 +145,20 @@ def reproduce(
 
     done = run_again(trial_id, results, data=data)
     trial, recorded = done.trial, done.recorded
-    typer.echo(f"{trial_id}: {trial.method.name}, rate {trial.learning_rate:g}, seed {trial.seed}")
-    typer.echo(
-        f"  recorded   {recorded.metadata.get('end', '')} on {recorded.metadata.get('host', 'unknown')}"
-    )
+    say(f"{trial_id}: {trial.method.name}, rate {trial.learning_rate:g}, seed {trial.seed}")
+    say(f"  recorded   {recorded.metadata.get('end', '')} on {recorded.metadata.get('host', 'unknown')}")
     if done.difference is None:
-        typer.echo(f"  identical  all {done.rows} rows, bit for bit")
+        say(f"  identical  all {done.rows} rows, bit for bit")
     else:
         first = done.difference
-        typer.echo(
+        say(
             f"  differs    first at epoch {first.epoch}, {first.metric}:"
             f" {first.recorded} then, {first.now} now"
         )
-        typer.echo(f"             {first.metric} by at most {first.largest:g}")
+        say(f"             {first.metric} by at most {first.largest:g}")
     for name, (then, now) in done.environment.items():
-        typer.echo(f"  {name:<13} {then} then, {now} now")
+        say(f"  {name:<13} {then} then, {now} now")
     if done.difference is not None:
         if not done.environment:
-            typer.echo("  nothing on record about the environment differs")
+            say("  nothing on record about the environment differs")
         raise typer.Exit(1)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from dfa_tune.cli.app import app
-from dfa_tune.cli.console import print_table
+from dfa_tune.cli.console import print_table, say
 from dfa_tune.cli.options import (
     Concurrent,
     Cpus,
@@ -36,7 +35,7 @@ def list_spaces() -> None:
 
     names = space_names()
     for name in names:
-        typer.echo(f"{name:<{max(map(len, names))}}  {load_sweep(name).title}")
+        say(f"{name:<{max(map(len, names))}}  {load_sweep(name).title}")
 
 
 @app.command(rich_help_panel="Sweeps", epilog="Example: dfa-tune plan fig_3_4 --nodes 4")
@@ -75,28 +74,26 @@ def plan(
     slots = gpus or nodes * max(1, available_cpus() // cpus_per_pack)
     unseen = count.remaining - len(ready)
     guess = estimate(ready, unseen, found.rows, device="cuda" if gpus else "cpu")
-    typer.echo(f"{sweep.name}: {sweep.title}")
-    typer.echo(f"  methods     {', '.join(dict.fromkeys(m.name for m in sweep.methods))}")
+    say(f"{sweep.name}: {sweep.title}")
+    say(f"  methods     {', '.join(dict.fromkeys(m.name for m in sweep.methods))}")
     if sweep.axes:
-        typer.echo(f"  axes        {', '.join(sweep.axes)}")
+        say(f"  axes        {', '.join(sweep.axes)}")
     done = f"{count.done} done" + (f" ({elsewhere} of them in other spaces here)" if elsewhere else "")
-    typer.echo(f"  trials      {count.planned} planned, {done}, {count.remaining} remaining")
+    say(f"  trials      {count.planned} planned, {done}, {count.remaining} remaining")
     later = f", and {unseen} trials once learning rates are chosen" if unseen else ""
     packs = make_packs(ready, SizeLimits(size=size, slots=slots, gpu=gpus > 0))
-    typer.echo(f"  packs       {len(packs)} ready, {slots} at once{later}")
+    say(f"  packs       {len(packs)} ready, {slots} at once{later}")
     if guess is None:
-        typer.echo(
-            "  time        unknown: no trial of this space has run on a GPU yet; run a few there first"
-        )
+        say("  time        unknown: no trial of this space has run on a GPU yet; run a few there first")
         return
     how = "measured on this space's finished trials" if guess.measured else "a rough estimate"
     seconds = guess.wall(slots, count.remaining)
     where = f"{gpus} GPUs" if gpus else f"{slots * cpus_per_pack} cores"
-    typer.echo(f"  time        about {clock(seconds)} on {where} ({how})")
+    say(f"  time        about {clock(seconds)} on {where} ({how})")
     if nodes > 1 or gpus or price is not None:
         hours = nodes * seconds / 3600
         cost = f": {hours * price:.2f} at {price:g} an hour" if price is not None else ""
-        typer.echo(f"  cost        {hours:.2f} machine hours{cost}")
+        say(f"  cost        {hours:.2f} machine hours{cost}")
 
 
 @app.command(
@@ -135,24 +132,23 @@ def run(
             sweep, results, data=data, resources=resources, console=Console(), meanwhile=_import_matplotlib
         )
     except KeyboardInterrupt:
-        with suppress(OSError):  # the terminal may be gone
-            typer.echo(
-                "\nInterrupted. Finished trials are kept; the others resume from checkpoints at most half"
-                " a minute old. To resume:\n  " + this_command(),
-                err=True,
-            )
+        say(
+            "\nInterrupted. Finished trials are kept; the others resume from checkpoints at most half"
+            " a minute old. To resume:\n  " + this_command(),
+            error=True,
+        )
         raise typer.Exit(130) from None
     for name in outcome.set_aside:
-        typer.echo(f"Damaged file moved to {sweep.name}/damaged: {name}")
+        say(f"Damaged file moved to {sweep.name}/damaged: {name}")
     if outcome.taken_over:
-        typer.echo(f"Taken over from other spaces: {outcome.taken_over} trials")
+        say(f"Taken over from other spaces: {outcome.taken_over} trials")
     if not outcome.trained and not outcome.failed:
-        typer.echo(f"Nothing left to do: all {outcome.count.planned} trials of {sweep.name} are done.")
+        say(f"Nothing left to do: all {outcome.count.planned} trials of {sweep.name} are done.")
     _show_results(sweep, results, data, redraw=outcome.trained + outcome.taken_over > 0)
     if outcome.failed or outcome.count.remaining:
         for trial, cause in outcome.failed.items():
-            typer.echo(f"failed: {trial}: {cause}", err=True)
-        typer.echo(f"{outcome.count.remaining} trials remain; to retry:\n  {this_command()}", err=True)
+            say(f"failed: {trial}: {cause}", error=True)
+        say(f"{outcome.count.remaining} trials remain; to retry:\n  {this_command()}", error=True)
         raise typer.Exit(1)
 
 
@@ -179,13 +175,13 @@ def status(
     left = {trial.id: trial for trial in state.ready()}
     running = left.keys() & {t for lease in Leases(store).active().values() for t in lease.trial_ids}
     failed = {trial: f.cause for trial, f in failures(store).items() if trial in left.keys() - running}
-    typer.echo(
+    say(
         f"{sweep.name}: {count.planned} trials: {count.done} done, {len(running)} running,"
         f" {len(failed)} failed, {count.remaining - len(running) - len(failed)} remaining"
     )
     for trial_id, cause in failed.items():
         trial = left[trial_id]
-        typer.echo(f"failed: {trial_id} ({trial.method.name}, rate {trial.learning_rate:g}): {cause}")
+        say(f"failed: {trial_id} ({trial.method.name}, rate {trial.learning_rate:g}): {cause}")
 
 
 @app.command(rich_help_panel="Sweeps", epilog="Example: dfa-tune doctor --results /shared/results")
@@ -196,7 +192,7 @@ def doctor(results: Results = "results", data: Data = None) -> None:
     problems = 0
     for check in examine(results, data):
         problems += not check.good
-        typer.echo(f"{'ok  ' if check.good else 'FAIL'}  {check.name:<10} {check.text}")
+        say(f"{'ok  ' if check.good else 'FAIL'}  {check.name:<10} {check.text}")
     raise typer.Exit(1 if problems else 0)
 
 
@@ -222,5 +218,5 @@ def _show_results(sweep: Sweep, results: str, data: Path | None, *, redraw: bool
 
         figures = write(found, store, data)[:2]  # the figures of the learning rates follow
     for path in figures:
-        typer.echo(f"figure   {path}")
-    typer.echo(f"results  {store.path('epochs')}")
+        say(f"figure   {path}")
+    say(f"results  {store.path('epochs')}")

@@ -139,7 +139,7 @@ def parse_sweep(
     axes, points = grid.points(content, source, chosen)
     return Sweep(
         name=content.name,
-        title=content.title or content.name,
+        title=" ".join(content.title.split()) or content.name,  # on one line
         figure_name=_variant_of(content.variant_of, source),
         points=points,
         axes=axes,
