@@ -8,12 +8,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from tempfile import TemporaryFile
 from time import perf_counter
+from uuid import uuid4
 
 from dfa_tune.errors import UserError
 from dfa_tune.problems.datasets import DATASETS, data_folder, load_images, missing_files
 from dfa_tune.registry import OPTIMIZERS
-from dfa_tune.results.store import Store
+from dfa_tune.results.local_storage import LocalStorage
+from dfa_tune.results.storage import open_storage
 
 
 @dataclass(frozen=True)
@@ -120,16 +123,17 @@ def _dataset(name: str, folder: Path) -> Check:
 
 
 def _storage(results: str) -> Check:
+    """Whether results can be written; leaves nothing behind, not even the folder that they would be in."""
+    storage = open_storage(results)
     try:
-        Store(results, "doctor-probe").check_writable()
+        if not isinstance(storage, LocalStorage):
+            storage.check_writable(f"doctor-{uuid4().hex}")
+            return Check("storage", True, f"{results} is writable")
+        existing = next(path for path in (storage.root, *storage.root.parents) if path.exists())
+        with TemporaryFile(dir=existing):
+            free = shutil.disk_usage(existing).free / 2**30
     except UserError as error:
         return Check("storage", False, str(error))
-    if "://" in results:
-        return Check("storage", True, f"{results} is writable")
-    probe = Path(results) / "doctor-probe"
-    shutil.rmtree(probe, ignore_errors=True)
-    existing = next(
-        parent for parent in (Path(results).absolute(), *Path(results).absolute().parents) if parent.exists()
-    )
-    free = shutil.disk_usage(existing).free / 2**30
+    except OSError as error:
+        return Check("storage", False, f"{results} cannot be written: {existing}: {error.strerror}")
     return Check("storage", True, f"{results} is writable, {free:.0f} GiB free")

@@ -110,16 +110,25 @@ def report(
     from dfa_tune.analysis.report import report
     from dfa_tune.results.storage import open_storage
 
+    if output is not None and output.is_dir():
+        raise UserError(f"--output {output}: is a folder; valid: the path of a file")
+    storage = open_storage(results if output is None else output.parent)
+    name = "report.html" if output is None else output.name
     page = report(results, spaces=spaces or (), data=data, overrides=set_ or ()).encode()
-    folder, name = (results, "report.html") if output is None else (output.parent, output.name)
-    storage = open_storage(folder)
-    try:
+    if output is not None and output.exists() and not output.is_file():
+        _write_into(output, page)
+        say(output)
+    else:
         storage.put(name, page)
+        say(storage.full(name))
+
+
+def _write_into(output: Path, content: bytes) -> None:
+    """Write to a pipe or a device, such as /dev/null; a new file must not take its place."""
+    try:
+        output.write_bytes(content)
     except OSError as error:
-        raise UserError(
-            f"{storage.full(name)} cannot be written: {error.strerror}; choose --output"
-        ) from None
-    say(storage.full(name))
+        raise UserError(f"--output {output}: cannot be written: {error.strerror}") from None
 
 
 @app.command(rich_help_panel="Results", epilog="Example: dfa-tune compact quickstart")

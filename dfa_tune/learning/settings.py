@@ -59,6 +59,5 @@ class Training(Settings):
     weight_decay: NotNegative = 0.0  # coupled: added to the gradient (thesis: 1e-3 for parity)
     precision: Literal["float32", "bfloat16", "float64"] = "float32"  # of the matrix products
     device: Literal["auto", "cpu", "cuda"] = "auto"  # auto: a GPU where Ray offers one
-    evaluate_every: Annotated[int, Field(ge=1, le=1_000_000, strict=True)] = (
-        1  # epochs from one test to the next
-    )
+    # epochs from one test to the next
+    evaluate_every: Annotated[int, Field(ge=1, le=1_000_000, strict=True)] = 1

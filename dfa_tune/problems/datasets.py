@@ -54,13 +54,20 @@ class Images:
 
 
 def data_folder(data: str | Path | None = None) -> Path:
-    """Where the data sets are: `data`, else the environment variable DFA_TUNE_DATA, else the user's cache."""
+    """Where the data sets are: `data`, else the environment variable DFA_TUNE_DATA, else the user's cache.
+
+    Raises UserError where that is in a home folder that does not exist.
+    """
     named = data or os.environ.get(DATA_VARIABLE)
-    if named:
-        return Path(named).expanduser()
     from platformdirs import user_cache_path
 
-    return user_cache_path("dfa_tune") / "data"
+    try:
+        return Path(named).expanduser() if named else user_cache_path("dfa_tune") / "data"
+    except RuntimeError:
+        raise UserError(
+            f"{named or 'the cache of the user'}: there is no such home folder; name the folder of the data"
+            f" sets with --data or {DATA_VARIABLE}"
+        ) from None
 
 
 def raw_files(name: str, folder: Path) -> dict[str, Path]:

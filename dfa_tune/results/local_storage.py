@@ -38,8 +38,11 @@ class LocalStorage:
     """
 
     def __init__(self, root: Path) -> None:
-        # Absolute, as a worker may have another working folder; not resolved, as a link may be changed
-        self.root = root.expanduser().absolute()
+        try:
+            # Absolute, as a worker may have another working folder; not resolved, as a link may be changed
+            self.root = root.expanduser().absolute()
+        except RuntimeError:
+            raise UserError(f"{root}: there is no such home folder") from None
         self.workers = min(4, os.cpu_count() or 1)  # decoding takes a core: more would only contend
 
     def full(self, path: str) -> str:

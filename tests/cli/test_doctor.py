@@ -23,3 +23,25 @@ def test_doctor_reports_on_this_machine(tmp_path: Path, invoke) -> None:
     for part in ("ray", "torch", "digits", "mnist: not here", "is writable"):
         assert part in out
     assert not list(tmp_path.iterdir())
+
+
+def test_a_sweep_of_any_name_survives_doctor(tmp_path: Path, invoke) -> None:
+    kept = tmp_path / "doctor-probe" / "epochs" / "kept.parquet"
+    kept.parent.mkdir(parents=True)
+    kept.write_bytes(b"results")
+    invoke("doctor", "--results", str(tmp_path), "--data", str(tmp_path))
+    assert kept.read_bytes() == b"results"
+
+
+def test_results_that_do_not_exist_yet_are_not_made(tmp_path: Path, invoke) -> None:
+    code, out, _ = invoke("doctor", "--results", str(tmp_path / "a" / "b"), "--data", str(tmp_path))
+    assert code == 0
+    assert f"{tmp_path / 'a' / 'b'} is writable" in out
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_file_in_the_place_of_the_results_fails(tmp_path: Path, invoke) -> None:
+    (tmp_path / "results").write_text("a file")
+    code, out, _ = invoke("doctor", "--results", str(tmp_path / "results"), "--data", str(tmp_path))
+    assert code == 1
+    assert f"FAIL  storage    {tmp_path / 'results'}" in out

@@ -37,3 +37,26 @@ def test_bad_input_is_one_message_and_exit_code_2(
     assert "Traceback" not in err
     assert out == ""
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("command", "option"), [("status quickstart", "--results"), ("plan fig_3_1", "--data")]
+)
+def test_the_home_of_an_unknown_user_is_refused(command: str, option: str, invoke) -> None:
+    code, _, err = invoke(*command.split(), option, "~nosuchuser/x")
+    assert code == 2
+    assert "~nosuchuser/x: " in err
+
+
+def test_without_a_home_only_what_needs_one_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, invoke
+) -> None:
+    for name in ("HOME", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("pwd.getpwuid", lambda uid: {}[uid])  # as for an id that the system does not know
+    results = ["--results", str(tmp_path)]
+    assert invoke("plan", "quickstart", *results)[0] == 0
+    assert invoke("plan", "fig_3_1", *results, "--data", str(tmp_path))[0] == 0
+    code, _, err = invoke("plan", "fig_3_1", *results)
+    assert code == 2
+    assert "--data" in err

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pandas as pd
@@ -71,3 +73,33 @@ def test_wrong_usage_is_one_message_and_exit_code_2(
     code, out, err = invoke(*arguments, "--results", str(tmp_path))
     assert (code, out) == (2, "")
     assert says in err
+
+
+def test_a_report_is_written_into_a_pipe_or_device_and_does_not_replace_it(
+    ran, tmp_path: Path, invoke
+) -> None:
+    # A pipe of our own: were it replaced after all, /dev/null would be missed by the whole machine
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with ThreadPoolExecutor() as pool:
+        read = pool.submit(lambda: pipe.read_bytes())
+        code, out, _ = invoke("report", str(ran.space), "--results", str(ran.results), "--output", str(pipe))
+        replaced = not pipe.is_fifo()
+        if replaced:  # release the reader
+            pipe.unlink()
+            os.mkfifo(pipe)
+            pipe.write_bytes(b"")
+        assert (code, out, replaced) == (0, f"{pipe}\n", False)
+        assert b"</html>" in read.result()
+
+
+@pytest.mark.parametrize(
+    "output", ["/", ".", "{folder}", "~nosuchuser/report.html", "{folder}/file/report.html"]
+)
+def test_a_report_that_cannot_be_written_is_refused(output: str, ran, tmp_path: Path, invoke) -> None:
+    (tmp_path / "file").write_text("in the way")
+    output = output.format(folder=tmp_path)
+    code, _, err = invoke("report", str(ran.space), "--results", str(ran.results), "--output", output)
+    assert code == 2
+    assert output.removesuffix("/report.html") in err
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
