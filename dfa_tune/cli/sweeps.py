@@ -146,8 +146,8 @@ def run(
         say(f"Nothing left to do: all {outcome.count.planned} trials of {sweep.name} are done.")
     _show_results(sweep, results, data, redraw=outcome.trained + outcome.taken_over > 0)
     if outcome.failed or outcome.count.remaining:
-        for trial, cause in outcome.failed.items():
-            say(f"failed: {trial}: {cause}", error=True)
+        for (name, cause), trials in outcome.failed_methods.items():
+            say(f"failed: {name}: {cause} ({trials} trials)", error=True)
         say(f"{outcome.count.remaining} trials remain; to retry:\n  {this_command()}", error=True)
         raise typer.Exit(1)
 

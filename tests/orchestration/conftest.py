@@ -14,6 +14,7 @@ from dfa_tune.orchestration.driver.searcher import TuneThenRepeat
 from dfa_tune.orchestration.packs.pack import Pack
 from dfa_tune.orchestration.packs.pack_size import PackSize
 from dfa_tune.orchestration.packs.placement import Slots
+from dfa_tune.orchestration.worker.errors import WorkerError
 from dfa_tune.orchestration.worker.pack_config import PackConfig, RunSettings
 from dfa_tune.planning.plan import Plan
 from dfa_tune.planning.state import SweepState
@@ -90,14 +91,14 @@ class Sweep:
         self.search.on_trial_complete(trial_id=name, result=report(seconds, 1.0))
         return [trial.id for trial in pack.trials]
 
-    def end_otherwise(self, name: str, outcome: str, cause: str = "") -> None:
+    def end_otherwise(self, name: str, outcome: str, cause: str = "", traceback: str = "") -> None:
         """The worker of `name` gives the pack up, and says why."""
-        result = report(0.0, 0.0) | {"outcome": outcome, "cause": cause}
+        result = report(0.0, 0.0) | {"outcome": outcome, "cause": cause, "traceback": traceback}
         self.search.on_trial_complete(trial_id=name, result=result)
 
-    def die(self, name: str, last_words: str = "killed") -> None:
-        """The worker of `name` dies."""
-        self.search.worker_failed(name, last_words)
+    def die(self, name: str, **error: Any) -> None:
+        """The worker of `name` dies; `error` is of a WorkerError."""
+        self.search.worker_failed(name, WorkerError(**{"cause": "killed"} | error))
         self.search.on_trial_complete(trial_id=name, error=True)
 
 

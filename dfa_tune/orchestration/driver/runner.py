@@ -8,6 +8,7 @@ import tempfile
 import threading
 import uuid
 import warnings
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dfa_tune.errors import UserError
+from dfa_tune.orchestration.driver.failure import Failure
 from dfa_tune.orchestration.packs.placement import Machines, find_slots
 from dfa_tune.orchestration.packs.placement import Resources as Resources
 from dfa_tune.orchestration.worker.pack_config import TRAINER, RunSettings
@@ -41,14 +43,24 @@ class Outcome:
     trained: trials that this run, or another one at the same time, has trained
     taken_over: trials copied from other spaces under the same results
     set_aside: names of damaged files of results, which were moved to `damaged/`
-    failed: why each trial failed that could not be trained, by trial id
+    failures: packs of trials that could not be trained, and why
     """
 
     count: Count
     trained: int
     taken_over: int
     set_aside: list[str] = field(default_factory=list)
-    failed: dict[str, str] = field(default_factory=dict)
+    failures: list[Failure] = field(default_factory=list)
+
+    @property
+    def failed(self) -> dict[str, str]:
+        """Why each trial failed that could not be trained, by trial id."""
+        return {trial.id: failure.cause for failure in self.failures for trial in failure.pack.trials}
+
+    @property
+    def failed_methods(self) -> Counter[tuple[str, str]]:
+        """How many trials failed, by the name of their method and the cause."""
+        return Counter((trial.method.name, one.cause) for one in self.failures for trial in one.pack.trials)
 
 
 def run_sweep(
@@ -117,7 +129,7 @@ def _run_sweep(
     state = SweepState(found.plan, store, found.rows, known)
     taken_over = state.take_over()
     before, resources = state.count(), resources or Resources()
-    failed: dict[str, str] = {}
+    failed: list[Failure] = []
     if before.remaining:
         settings = RunSettings(
             results=str(store.location),
@@ -141,7 +153,7 @@ def _train(
     resources: Resources,
     console: Console | None,
     meanwhile: Callable[[], object] | None,
-) -> dict[str, str]:
+) -> list[Failure]:
     """One `Tuner.fit()` over all that is left; returns what failed."""
     from rich.console import Console
 
@@ -164,7 +176,7 @@ def _devices(state: SweepState) -> set[str]:
 
 def _fit(
     state: SweepState, settings: RunSettings, resources: Resources, machines: Machines, progress: Progress
-) -> dict[str, str]:
+) -> list[Failure]:
     from ray import tune
 
     from dfa_tune.orchestration.driver.scheduler import PackScheduler
@@ -213,8 +225,8 @@ def _fit(
         shutil.rmtree(scratch, ignore_errors=True)
     for failure in searcher.failures:
         ids = [trial.id for trial in failure.pack.trials]
-        failures.record(state.store, failure.pack.id, ids, failure.cause)
-    return {trial.id: failure.cause for failure in searcher.failures for trial in failure.pack.trials}
+        failures.record(state.store, failure.pack.id, ids, failure.cause, failure.traceback)
+    return searcher.failures
 
 
 def _watch(

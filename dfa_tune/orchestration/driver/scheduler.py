@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
 from dfa_tune.orchestration.driver.searcher import TuneThenRepeat
+from dfa_tune.orchestration.worker.errors import WorkerError
 
 
 class PackScheduler(FIFOScheduler):
@@ -26,9 +28,13 @@ class PackScheduler(FIFOScheduler):
         return decision
 
     def on_trial_error(self, tune_controller: Any, trial: Any) -> None:
-        """A worker died or raised an error; `on_trial_complete` of the searcher follows."""
-        lines = str(trial.get_error() or "").strip().splitlines()
-        self._searcher.worker_failed(trial.trial_id, lines[-1] if lines else "its worker died")
+        """A worker died or could not start; `on_trial_complete` of the searcher follows.
+
+        The error is only in a file: `trial.get_error` looks where that file is copied to later.
+        """
+        file = Path(trial.error_file) if trial.error_file else None
+        text = file.read_text(errors="replace") if file is not None and file.is_file() else ""
+        self._searcher.worker_failed(trial.trial_id, WorkerError.from_ray(text))
 
     def __getstate__(self) -> dict[str, Any]:
         """Empty, so that Tune pickles nothing of ours for its snapshots, which are never read."""

@@ -13,14 +13,16 @@ from ray.tune.search import Searcher
 
 from dfa_tune.errors import UserError
 from dfa_tune.orchestration.driver.dispatcher import Dispatcher
+from dfa_tune.orchestration.driver.failure import Failure
 from dfa_tune.orchestration.driver.pack_leases import PackLeases
-from dfa_tune.orchestration.driver.retry_policy import RetryPolicy
+from dfa_tune.orchestration.driver.retry_policy import RETRIES, RetryPolicy
 from dfa_tune.orchestration.packs.pack import Pack, pack_kind
 from dfa_tune.orchestration.packs.pack_size import PackSize
 from dfa_tune.orchestration.packs.placement import Slots, step_seconds
 from dfa_tune.orchestration.worker.checkpoints import Checkpoints
+from dfa_tune.orchestration.worker.errors import WORKER_DIED, WorkerError
 from dfa_tune.orchestration.worker.pack_config import PackConfig, RunSettings
-from dfa_tune.orchestration.worker.trainable import REFUSED, TAKEN, TOO_LARGE, UNWRITABLE
+from dfa_tune.orchestration.worker.trainable import FAILED, TAKEN, TOO_LARGE, UNWRITABLE
 from dfa_tune.planning.state import SweepState
 from dfa_tune.planning.trial import Trial
 from dfa_tune.results.leases import Leases
@@ -40,14 +42,6 @@ class Running:
     gpu: bool
     begun: bool = False
     recalled: bool = False
-
-
-@dataclass(frozen=True)
-class Failure:
-    """Trials that could not be trained, and why."""
-
-    pack: Pack
-    cause: str
 
 
 class TuneThenRepeat(Searcher):
@@ -85,7 +79,8 @@ class TuneThenRepeat(Searcher):
         self._checkpoints.clear(state.scores)
         self._seen: set[str] = set()  # trials that were handed to the dispatcher
         self._stale = True  # whether the state may know of due trials that have not been seen
-        self._last_words: dict[str, str] = {}  # of workers that failed, by the id of the Tune trial
+        self._errors: dict[str, WorkerError] = {}  # of workers that died, by the id of the Tune trial
+        self._starts: int | None = None  # workers that could not start since one has reported; None: none has
         self._fatal: UserError | None = None  # ends the run
 
     def place_on(self, slots: Sequence[Slots]) -> None:
@@ -185,6 +180,7 @@ class TuneThenRepeat(Searcher):
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """A worker has trained for some seconds."""
+        self._starts = 0
         if (running := self.running.get(trial_id)) is not None:
             running.begun = True
             self._note_pace(trial_id, running, result)
@@ -192,33 +188,36 @@ class TuneThenRepeat(Searcher):
         with self._ending_the_run():
             self._leases.refresh(one.pack for one in self.running.values() if not one.begun)
 
-    def worker_failed(self, trial_id: str, last_words: str) -> None:
-        """The worker of this Tune trial died or raised an error; `on_trial_complete` follows."""
-        self._last_words[trial_id] = last_words
+    def worker_failed(self, trial_id: str, error: WorkerError) -> None:
+        """The worker of this Tune trial died or could not start; `on_trial_complete` follows."""
+        self._errors[trial_id] = error
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
         """Read what the worker has published, which may decide a learning rate; or see what to do instead."""
-        last_words = self._last_words.pop(trial_id, "its worker died")
+        why = self._errors.pop(trial_id, WorkerError(WORKER_DIED))
         running = self.running.pop(trial_id, None)
         if running is None:
             return
         with self._ending_the_run():
             if error or result is None:
-                self._worker_died(running, last_words)
+                self._worker_died(running, why)
             else:
                 self._worker_ended(trial_id, running, result)
         self._dispatcher.ended(trial_id)
 
     def _worker_ended(self, trial_id: str, running: Running, result: dict[str, Any]) -> None:
-        outcome = result.get("outcome")
+        self._starts, outcome = 0, result.get("outcome")
         if outcome == TAKEN:
             self._leases.lost(running.pack)
         elif outcome == TOO_LARGE:
             if running.gpu:
                 self._dispatcher.gpu_pack_too_large(running.pack)
-            self._again(running, self._retries.too_large(running.pack), result["cause"])
+            halves = self._retries.too_large(running.pack)
+            self._again(running, halves, WorkerError(result["cause"]))
+        elif outcome == FAILED:  # Python raised an exception, and would raise it again
+            self._again(running, [], WorkerError(result["cause"], result["traceback"]))
         elif outcome == UNWRITABLE:
             raise UserError(result["cause"])
         else:
@@ -251,20 +250,31 @@ class TuneThenRepeat(Searcher):
             else:  # already merged into another file
                 self.state.refresh()
 
-    def _worker_died(self, running: Running, last_words: str) -> None:
-        logger.warning("the worker of pack %s died: %s", running.pack.id, last_words)
-        no_fault_of_the_pack = REFUSED in last_words
-        again = [running.pack] if no_fault_of_the_pack else self._retries.worker_died(running.pack)
-        self._again(running, again, last_words)
+    def _worker_died(self, running: Running, why: WorkerError) -> None:
+        logger.warning("the worker of pack %s ended: %s", running.pack.id, why.cause)
+        if why.at_start:
+            if not why.refused:
+                self._could_not_start(why)
+            again = [running.pack]  # no fault of the pack
+        else:
+            again = self._retries.worker_died(running.pack)
+        self._again(running, again, why)
 
-    def _again(self, running: Running, packs: list[Pack], cause: str) -> None:
-        """Train `packs` in place of the one that did not end; if there are none, its trial has failed."""
+    def _could_not_start(self, why: WorkerError) -> None:
+        """Raise UserError unless workers start elsewhere: a machine that has just joined may be at fault."""
+        self._starts = None if self._starts is None else self._starts + 1
+        if self._starts is None or self._starts > RETRIES:
+            logger.error("a worker could not start:\n%s", why.traceback)
+            raise UserError(f"workers cannot start: {why.cause}")
+
+    def _again(self, running: Running, packs: list[Pack], why: WorkerError) -> None:
+        """Train `packs` in place of the one that did not end; if there are none, its trials have failed."""
         if packs != [running.pack]:  # else this run keeps its lease
             self._leases.release(running.pack)
         if packs:
             self._dispatcher.add_packs(packs, running.gpu)
         else:
-            self.failures.append(Failure(running.pack, cause))
+            self.failures.append(Failure(running.pack, why.cause, why.traceback))
 
     # -- Ray Tune's snapshots, which are never read: the Parquet files are the state --------------
 

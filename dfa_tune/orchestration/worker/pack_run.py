@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pkgutil import resolve_name
@@ -103,6 +104,11 @@ class PackRun:
         except UserError as error:
             raise UnwritableError(str(error)) from error
 
+    def discard_checkpoint(self) -> None:
+        """Remove the checkpoint, so that the pack is trained afresh the next time."""
+        with suppress(UserError):  # then nothing can be written, which the next pack reports
+            self._checkpoints.remove(self.pack.id)
+
     def _start(self) -> Any:
         run = self._config.run
         return resolve_name(run.trainer)(self.pack, run.data, run.threads)
@@ -147,6 +153,14 @@ def out_of_memory(error: BaseException) -> bool:
 
     # torch has no type of its own for the CPU's allocator
     return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+
+
+def gpu_is_unusable(error: BaseException) -> bool:
+    """Whether the error came from a GPU that this process cannot use any more, though another one may."""
+    import torch
+
+    lost = getattr(torch, "AcceleratorError", ())  # torch before 2.8 raises a RuntimeError
+    return isinstance(error, lost) or (isinstance(error, RuntimeError) and "CUDA error" in str(error))
 
 
 def start_training(pack: Pack, data: str | None, threads: int) -> Any:

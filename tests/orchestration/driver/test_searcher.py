@@ -13,7 +13,6 @@ from dfa_tune.errors import UserError
 from dfa_tune.orchestration.packs.pack import Pack
 from dfa_tune.orchestration.packs.placement import Slots
 from dfa_tune.orchestration.worker.checkpoints import Checkpoint, Checkpoints
-from dfa_tune.orchestration.worker.trainable import REFUSED
 from dfa_tune.planning.state import SweepState
 from dfa_tune.results import reader
 from dfa_tune.results.leases import Leases
@@ -132,8 +131,44 @@ def test_a_machine_that_may_not_train_is_not_held_against_the_pack(make_sweep: M
     sweep = make_sweep()
     pack = sweep.pack("0")
     for number in range(9):
-        sweep.die(f"{number}", f"RuntimeError: odd {REFUSED}: torch 2.0.0 instead of 2.6.0")
+        sweep.die(f"{number}", cause="may not train: torch 2.0.0", at_start=True, refused=True)
         assert sweep.pack(f"{number + 1}") == pack
+
+
+def test_a_worker_that_cannot_start_ends_the_run_if_none_has_started(make_sweep: MakeSweep) -> None:
+    sweep = make_sweep()
+    sweep.pack("a")
+    sweep.die("a", cause="ModuleNotFoundError: No module named 'x'", at_start=True)
+    with pytest.raises(UserError, match="workers cannot start: ModuleNotFoundError: No module named 'x'"):
+        sweep.suggest("b")
+
+
+def test_a_worker_that_cannot_start_where_others_do_is_tried_again_elsewhere(make_sweep: MakeSweep) -> None:
+    sweep = make_sweep()
+    sweep.pack("works")
+    pack = sweep.pack("0")
+    sweep.report("works")
+    for number in range(2):
+        sweep.die(f"{number}", cause="ImportError", at_start=True)
+        assert sweep.pack(f"{number + 1}") == pack
+    sweep.report("works")  # the count begins anew
+    for number in range(2, 5):
+        sweep.die(f"{number}", cause="ImportError", at_start=True)
+        if number < 4:
+            assert sweep.pack(f"{number + 1}") == pack
+    with pytest.raises(UserError, match="workers cannot start: ImportError"):
+        sweep.suggest("z")
+
+
+def test_an_exception_in_training_fails_the_pack_at_once_with_its_traceback(make_sweep: MakeSweep) -> None:
+    sweep = make_sweep()
+    pack = sweep.pack("a")
+    sweep.end_otherwise("a", "failed", "AttributeError: no attribute (rule.py:3)", "Traceback ...")
+    (failure,) = sweep.search.failures
+    assert (failure.pack, failure.cause) == (pack, "AttributeError: no attribute (rule.py:3)")
+    assert failure.traceback == "Traceback ..."
+    assert {trial.method.rule for trial in sweep.pack("b").trials} == {"dfa"}  # the others go on
+    assert pack.id not in sweep.leases.active()
 
 
 def test_a_pack_too_large_for_its_worker_is_split_and_what_cannot_be_fails_alone(
