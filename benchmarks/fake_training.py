@@ -49,6 +49,11 @@ class FakeTraining:
         """Whether the last epoch is done."""
         return self.epoch >= self.training.epochs
 
+    @property
+    def epochs_ended(self) -> int:
+        """How many epochs are done: none is left in the middle."""
+        return self.epoch
+
     def run_epoch(self) -> list[dict[str, Any]]:
         """One row per member."""
         self.epoch += 1

@@ -128,6 +128,11 @@ class PackTraining:
         return self.epoch >= self.training.epochs and self._current is None
 
     @property
+    def epochs_ended(self) -> int:
+        """How many epochs are done; `epoch` also counts the one in training."""
+        return self.epoch - (self._current is not None)
+
+    @property
     def captured(self) -> bool:
         """Whether full batches are replayed as a CUDA graph."""
         return self._recorded is not None and self._recorded.captured

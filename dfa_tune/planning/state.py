@@ -85,6 +85,11 @@ class SweepState:
         """How many trials are planned and done."""
         return Count(self.plan.planned, sum(trial in self.scores for trial in self._due))
 
+    def stored(self) -> Count:
+        """As `count`, but of what the store still has: files may have been moved since they were read."""
+        done = self.store.done()
+        return Count(self.plan.planned, sum(t in self.scores and t in done for t in self._due))
+
     def take_over(self) -> int:
         """Copy the trials that other spaces under the same results have already; returns how many.
 

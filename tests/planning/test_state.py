@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from dfa_tune.planning.plan import Plan
-from dfa_tune.planning.state import SweepState
+from dfa_tune.planning.state import Count, SweepState
 from dfa_tune.planning.sweep import load_sweep
 from dfa_tune.results.store import Store
 
@@ -106,3 +106,12 @@ def test_the_best_rate_so_far_may_be_a_refined_one(tmp_path: Path) -> None:
     assert 0.01 < refined.learning_rate < 1.0
     absorb(known, {refined.learning_rate: 0.85}, k=1)
     assert best(known) == {1: (refined.learning_rate, 0.85)}
+
+
+def test_what_is_counted_at_the_end_is_what_the_store_still_has(tmp_path: Path) -> None:
+    known = state(tmp_path, "first", False)
+    finish(known)
+    assert known.stored() == known.count() == Count(planned=8, done=8)
+    (tmp_path / "results" / "first").rename(tmp_path / "moved")
+    assert known.count().remaining == 0  # as it was read
+    assert known.stored() == Count(planned=8, done=0)

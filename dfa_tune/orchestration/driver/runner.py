@@ -143,8 +143,8 @@ def _run_sweep(
             versions=versions() if resources.address else None,
         )
         failed = _train(state, settings, resources, console, meanwhile)
-    count = state.count()
-    return Outcome(count, count.done - before.done, taken_over, set_aside, failed)
+    count = state.stored() if before.remaining else before
+    return Outcome(count, max(0, count.done - before.done), taken_over, set_aside, failed)
 
 
 def _train(

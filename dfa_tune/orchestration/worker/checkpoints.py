@@ -8,12 +8,15 @@ the pack is trained afresh.
 from __future__ import annotations
 
 import json
+import logging
+import time
 import warnings
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dfa_tune.errors import UserError
+from dfa_tune.learning.metrics import METRICS
 from dfa_tune.orchestration.packs.pack import Pack
 from dfa_tune.results import checksum
 from dfa_tune.results.store import Store
@@ -21,10 +24,14 @@ from dfa_tune.results.store import Store
 if TYPE_CHECKING:
     from torch import Tensor
 
+logger = logging.getLogger(__name__)
+
 FORMAT = "1"  # raised when older checkpoints can no longer be resumed
 SUFFIX = ".safetensors"
+COLUMNS = {"member", "epoch", *METRICS, "diverged", "seconds"}  # of a row, until it gets its trial's
 LARGEST_HEADER = 1_000_000  # bytes; the ids of 1024 trials and the tensors' shapes take some 20 kB
 RECORD, STATE = "record", "state."
+DAY = 86_400.0  # seconds that the clocks of two machines may differ by
 
 
 class DamagedCheckpointWarning(UserWarning):
@@ -89,10 +96,14 @@ class Checkpoints:
             header = _header(content)
             if not checksum.intact(content) or header["trials"] != [trial.id for trial in pack.trials]:
                 raise ValueError("its content is not what its checksum or its name says")
-            if any(header.get(key) != value for key, value in {"format": FORMAT, **environment}.items()):
-                return None
+            for key, value in {"format": FORMAT, **environment}.items():
+                if header.get(key) != value:  # the machine that wrote it may still come back
+                    logger.info(
+                        "pack %s starts afresh: %s %s instead of %s", pack.id, key, value, header.get(key)
+                    )
+                    return None
             return _content(content)
-        except (ValueError, KeyError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             self.set_aside(pack.id, str(error))
             return None
 
@@ -132,6 +143,33 @@ class Checkpoints:
         return Begun(tuple(header["trials"]), str(header.get("device", "cpu"))) if header["trials"] else None
 
 
+def check_rows(rows: Any, pack: Pack, epochs_ended: int) -> None:
+    """Raise ValueError unless `rows` are those of a training of the pack after so many epochs."""
+    training = pack.trials[0].training
+    evaluated = [
+        epoch
+        for epoch in range(1, epochs_ended + 1)
+        if epoch % training.evaluate_every == 0 or epoch == training.epochs
+    ]
+    expected = [(epoch, member) for epoch in evaluated for member in range(len(pack.trials))]
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise ValueError("its rows are not a list of rows")
+    if [(row.get("epoch"), row.get("member")) for row in rows] != expected:
+        raise ValueError(f"its rows are not those of {len(pack.trials)} members after {epochs_ended} epochs")
+    for row in rows:
+        if row.keys() != COLUMNS:
+            raise ValueError(f"its rows have other columns: {', '.join(sorted(row.keys() ^ COLUMNS))}")
+        if type(row["diverged"]) is not bool or not _is_number(row["seconds"]):
+            raise ValueError(f"a row is not one: diverged {row['diverged']!r}, seconds {row['seconds']!r}")
+        for name in METRICS:
+            if row[name] is not None and not _is_number(row[name]):
+                raise ValueError(f"{name}: {row[name]!r} is not a number")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
 def _header(content: bytes) -> dict[str, Any]:
     """The metadata of a checkpoint, `trials` as a list; ValueError or KeyError if it has none."""
     size = int.from_bytes(content[:8], "little")
@@ -157,5 +195,7 @@ def _content(content: bytes) -> Checkpoint:
     except SafetensorError as error:
         raise ValueError(str(error)) from error
     record = json.loads(tensors.pop(RECORD).numpy().tobytes())
+    if not isinstance(record["started"], int | float) or not 0 <= record["started"] <= time.time() + DAY:
+        raise ValueError(f"started: {record['started']!r}")
     state = {name.removeprefix(STATE): tensor for name, tensor in tensors.items()}
     return Checkpoint(state, record["rows"], record["started"])

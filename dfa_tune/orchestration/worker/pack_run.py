@@ -11,8 +11,9 @@ from typing import Any
 
 from dfa_tune.errors import UserError
 from dfa_tune.orchestration.packs.pack import Pack
-from dfa_tune.orchestration.worker.checkpoints import Checkpoint, Checkpoints
+from dfa_tune.orchestration.worker.checkpoints import Checkpoint, Checkpoints, check_rows
 from dfa_tune.orchestration.worker.pack_config import PackConfig
+from dfa_tune.problems.datasets import check_digest
 from dfa_tune.results.provenance import metadata
 from dfa_tune.results.store import Store
 
@@ -119,7 +120,10 @@ class PackRun:
             return
         try:
             self.training.restore(found.state)
-        except (ValueError, KeyError, RuntimeError) as error:
+            if self.training.finished:
+                raise ValueError("it is at the end of the training, where no checkpoint is written")
+            check_rows(found.rows, self.pack, self.training.epochs_ended)
+        except (ValueError, KeyError, TypeError, RuntimeError) as error:
             self._checkpoints.set_aside(self.pack.id, str(error))
             self.training = self._start()  # it may be half restored
         else:
@@ -136,9 +140,12 @@ class PackRun:
         self._interval = self._timing.interval(self._saved_at - begin)
 
     def _environment(self) -> dict[str, str]:
+        """What must be equal where the pack is resumed. torch's products differ between types of CPU."""
         import torch
 
-        return {"torch": str(torch.__version__), "device": str(self.training.device.type)}
+        device = str(self.training.device.type)
+        environment = {"torch": str(torch.__version__), "device": device}
+        return environment | ({"cpu": torch.backends.cpu.get_cpu_capability()} if device == "cpu" else {})
 
     def _save_weights(self) -> None:
         from safetensors.torch import save
@@ -173,7 +180,7 @@ def start_training(pack: Pack, data: str | None, threads: int) -> Any:
     torch.set_num_threads(threads)
     gpu = first.training.device != "cpu" and torch.cuda.is_available()
     return PackTraining(
-        _problem(first.problem, data, first.split),
+        _problem(first.problem, data, first.split, first.data_digest),
         first.network,
         first.training,
         first.method.rule,
@@ -184,9 +191,12 @@ def start_training(pack: Pack, data: str | None, threads: int) -> Any:
 
 
 @lru_cache(maxsize=2)
-def _problem(settings: Any, data: str | None, split: str) -> Any:
+def _problem(settings: Any, data: str | None, split: str, digest: str | None) -> Any:
+    """The problem, once for all packs that have it; UserError if its images are not those of `digest`."""
     from dfa_tune.registry import PROBLEMS
 
+    if settings.dataset is not None:
+        check_digest(settings.dataset, data, digest)
     return PROBLEMS[settings.kind](settings, data, split)
 
 

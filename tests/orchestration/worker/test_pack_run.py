@@ -6,12 +6,14 @@ import json
 import shutil
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import torch
 
+from dfa_tune.errors import UserError
 from dfa_tune.orchestration.packs.pack import Pack
 from dfa_tune.orchestration.worker.checkpoints import Checkpoint, DamagedCheckpointWarning
 from dfa_tune.orchestration.worker.pack_config import PackConfig, RunSettings
@@ -154,6 +156,78 @@ def test_a_state_that_is_not_of_this_training_is_set_aside(make: Make, tmp_path:
         assert make(tmp_path).training.steps == 0
 
 
+def resealed(make: Make, results: Path, change: Callable[[Checkpoint], object]) -> Path:
+    """A checkpoint that someone has changed, and sealed again."""
+    before = interrupted(make, results)
+    found = before._checkpoints.load(before.pack, before._environment())
+    assert found is not None
+    assert len(found.rows) == 3 * 2  # members, epochs that have ended
+    given = change(found)
+    before._checkpoints.save(
+        before.pack, before._environment(), given if isinstance(given, Checkpoint) else found
+    )
+    return checkpoint(results)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda c: c.rows.pop(), "not those of 3 members after 2 epochs"),
+        (lambda c: c.rows.clear(), "not those of 3 members"),
+        (lambda c: c.rows.append(c.rows[-1]), "not those of 3 members"),
+        (lambda c: c.rows[0].update(member=7), "not those of 3 members"),
+        (lambda c: c.rows[0].update(epoch=3), "not those of 3 members"),
+        (lambda c: c.rows[0].update(trial_id="0" * 16), "other columns: trial_id"),
+        (lambda c: c.rows[0].pop("seconds"), "other columns: seconds"),
+        (lambda c: c.rows[0].update(test_loss="low"), "test_loss: 'low' is not a number"),
+        (lambda c: c.rows[0].update(diverged=0), "diverged 0"),
+        (lambda c: Checkpoint(c.state, 5, 0.0), "not a list of rows"),  # type: ignore[arg-type]
+        (lambda c: Checkpoint(c.state, [5], 0.0), "not a list of rows"),  # type: ignore[list-item]
+        (lambda c: Checkpoint(c.state, c.rows, 1e300), "started: 1e[+]300"),
+        (lambda c: Checkpoint(c.state, c.rows, None), "started: None"),  # type: ignore[arg-type]
+    ],
+)
+def test_a_checkpoint_whose_rows_are_not_those_of_its_pack_is_set_aside(
+    make: Make, tmp_path: Path, change: Callable[[Checkpoint], object], says: str
+) -> None:
+    path = resealed(make, tmp_path, change)
+    with pytest.warns(DamagedCheckpointWarning, match=says):
+        assert make(tmp_path).training.steps == 0
+    assert (tmp_path / "tiny" / "damaged" / path.name).is_file()
+
+
+def test_a_checkpoint_at_the_end_of_its_training_is_set_aside(
+    make: Make, tmp_path: Path, whole: pd.DataFrame
+) -> None:
+    """Nothing would be trained, and nothing that it says could be checked."""
+    ended = make(tmp_path / "other", timing=CheckpointTiming(shortest=60.0))
+    while not ended.finished:
+        ended.advance(10.0)
+    resealed(make, tmp_path / "r", lambda _: Checkpoint(ended.training.state(), ended._rows, 0.0))
+    with pytest.warns(DamagedCheckpointWarning, match="at the end of the training"):
+        pack = make(tmp_path / "r")
+    pd.testing.assert_frame_equal(finish(pack), whole, check_exact=True)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("capability", ["DEFAULT", "AVX2"])
+def test_a_pack_is_not_resumed_on_a_cpu_whose_products_differ(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capability: str
+) -> None:
+    interrupted(make, tmp_path)
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
+    resumed = torch._C._get_cpu_capability() == capability
+    assert (make(tmp_path).training.steps > 0) == resumed
+
+
+def test_data_that_were_replaced_after_the_start_are_not_trained_on(make: Make, tmp_path: Path) -> None:
+    pack = make(tmp_path).pack
+    planned = Pack(tuple(replace(trial, data_digest="0" * 16) for trial in pack.trials))
+    run = RunSettings(results=str(tmp_path), name="tiny", owner="me", space=SPACE)
+    with pytest.raises(UserError, match=f"its content has the digest {pack.trials[0].data_digest}, not 0000"):
+        PackRun(PackConfig(run=run, pack=planned))
+
+
 @pytest.mark.filterwarnings("error")
 def test_another_torch_does_not_go_on_with_numbers_that_are_not_its_own(
     make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -170,7 +244,7 @@ def test_a_checkpoint_holds_no_code_and_no_settings_of_the_user(make: Make, tmp_
     interrupted(make, tmp_path)
     with safe_open(str(checkpoint(tmp_path)), "pt") as file:
         header = file.metadata()
-    assert set(header) == {"format", "trials", "torch", "device", "seal"}
+    assert set(header) == {"format", "trials", "torch", "device", "cpu", "seal"}
     assert len(json.loads(header["trials"])) == 3
 
 
