@@ -143,3 +143,15 @@ def _nothing_printed() -> Iterator[None]:
     finally:
         os.dup2(kept, 2)
         os.close(kept)
+
+
+def kill_worker(trial: Any) -> None:
+    """End the worker of a Tune trial, even one that is suspended; Tune then hears that the worker has died.
+
+    Tune shows a trial's actor to nobody. If `temporary_state.ray_actor` is gone, this raises AttributeError;
+    without it, a worker that was suspended keeps its core, and its pack, until it goes on.
+    """
+    import ray
+
+    if (actor := trial.temporary_state.ray_actor) is not None:
+        ray.kill(actor)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -109,6 +110,20 @@ def test_a_sweep_survives_the_death_of_everything(
     with running(space, results) as run:
         code, _, err = run.end(400)
     assert code == 0, err
+    assert_whole(space, results, expected)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_worker_that_is_suspended_is_replaced(tmp_path: Path, expected: pd.DataFrame) -> None:
+    space, results = write_space(tmp_path, EPOCHS), tmp_path / "results"
+    with cleared(paced(space, results, pack=3)) as run:
+        wait_for(lambda: checkpoints(results), 240)
+        suspended = run.workers()[0]
+        os.kill(suspended, signal.SIGSTOP)
+        wait_for(lambda: suspended not in run.tree(), 240)
+        code, out, err = run.end(400)
+    assert code == 0, out + err
     assert_whole(space, results, expected)
 
 

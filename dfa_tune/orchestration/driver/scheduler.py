@@ -8,13 +8,15 @@ from typing import Any
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
 from dfa_tune.orchestration.driver.searcher import TuneThenRepeat
+from dfa_tune.orchestration.ray_internals import kill_worker
 from dfa_tune.orchestration.worker.errors import WorkerError
 
 
 class PackScheduler(FIFOScheduler):
     """Packs in the order in which they come; stops those that the searcher recalls.
 
-    It also tells the searcher why a worker failed, which Tune does not tell a searcher.
+    It also does what Tune lets no searcher do: it finds out why a worker failed, and replaces workers that
+    have stopped without ending.
     """
 
     def __init__(self, searcher: TuneThenRepeat) -> None:
@@ -26,6 +28,20 @@ class PackScheduler(FIFOScheduler):
         stop = self._searcher.gives_up(trial.trial_id)
         decision: str = TrialScheduler.STOP if stop else TrialScheduler.CONTINUE
         return decision
+
+    def choose_trial_to_run(self, tune_controller: Any) -> Any:
+        """As always. Tune asks this several times a second, whatever happens."""
+
+        def training() -> list[str]:
+            return [
+                trial.trial_id for trial in tune_controller.get_live_trials() if trial.status == "RUNNING"
+            ]
+
+        if stopped := self._searcher.stopped_workers(training):
+            for trial in list(tune_controller.get_live_trials()):
+                if trial.trial_id in stopped:
+                    kill_worker(trial)
+        return super().choose_trial_to_run(tune_controller)
 
     def on_trial_error(self, tune_controller: Any, trial: Any) -> None:
         """A worker died or could not start; `on_trial_complete` of the searcher follows.

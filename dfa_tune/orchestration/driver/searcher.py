@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +16,7 @@ from dfa_tune.orchestration.driver.dispatcher import Dispatcher
 from dfa_tune.orchestration.driver.failure import Failure
 from dfa_tune.orchestration.driver.pack_leases import PackLeases
 from dfa_tune.orchestration.driver.retry_policy import RETRIES, RetryPolicy
+from dfa_tune.orchestration.driver.worker_watch import WorkerWatch
 from dfa_tune.orchestration.packs.pack import Pack, pack_kind
 from dfa_tune.orchestration.packs.pack_size import PackSize
 from dfa_tune.orchestration.packs.placement import Slots, step_seconds
@@ -34,7 +35,7 @@ logger = logging.getLogger(__name__)
 class Running:
     """A pack that was handed to Ray Tune.
 
-    begun: a worker has reported; until then it may still wait for one
+    begun: a worker has it; until then it may still wait for one
     recalled: a core is to give it up, since a GPU is free
     """
 
@@ -48,8 +49,9 @@ class TuneThenRepeat(Searcher):
     """Hands packs to Ray Tune as they become due; one `Tuner.fit()` runs both stages without a barrier.
 
     It asks the `SweepState` which trials are due, the `Dispatcher` which pack a free slot gets, `PackLeases`
-    whether another run is training it, and the `RetryPolicy` what becomes of a pack whose worker died. A
-    trial that cannot be trained fails, and the rest goes on.
+    whether another run is training it, the `WorkerWatch` which workers have stopped without ending, and the
+    `RetryPolicy` what becomes of a pack whose worker died. A trial that cannot be trained fails, and the
+    rest goes on.
 
     run: the settings that all packs share
     size: trials in a pack, or "auto"
@@ -73,6 +75,7 @@ class TuneThenRepeat(Searcher):
         self.failures: list[Failure] = []
         self._run = run
         self._leases = PackLeases(leases, clock)
+        self._watch = WorkerWatch(leases, clock)
         self._dispatcher = Dispatcher(size, slots)
         self._retries = RetryPolicy()
         self._checkpoints = Checkpoints(state.store)
@@ -181,6 +184,7 @@ class TuneThenRepeat(Searcher):
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """A worker has trained for some seconds."""
         self._starts = 0
+        self._watch.reported(trial_id)
         if (running := self.running.get(trial_id)) is not None:
             running.begun = True
             self._note_pace(trial_id, running, result)
@@ -188,9 +192,25 @@ class TuneThenRepeat(Searcher):
         with self._ending_the_run():
             self._leases.refresh(one.pack for one in self.running.values() if not one.begun)
 
+    def stopped_workers(self, training: Callable[[], Collection[str]]) -> list[str]:
+        """Which Tune trials have a worker that must be replaced, since it has stopped without ending.
+
+        To be asked often. Of those that `training` names a worker says that it has them.
+        """
+        if not self._watch.due:
+            return []
+        packs = {name: self.running[name].pack for name in training() if name in self.running}
+        for name in packs:
+            self.running[name].begun = True  # from here on the worker refreshes the lease
+        stopped: dict[str, str] = {}
+        with self._ending_the_run():
+            stopped = self._watch.look(packs)
+        self._errors |= {name: WorkerError(cause) for name, cause in stopped.items()}
+        return list(stopped)
+
     def worker_failed(self, trial_id: str, error: WorkerError) -> None:
         """The worker of this Tune trial died or could not start; `on_trial_complete` follows."""
-        self._errors[trial_id] = error
+        self._errors.setdefault(trial_id, error)  # else it was replaced, and that is why
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
@@ -206,6 +226,7 @@ class TuneThenRepeat(Searcher):
             else:
                 self._worker_ended(trial_id, running, result)
         self._dispatcher.ended(trial_id)
+        self._watch.ended(trial_id)
 
     def _worker_ended(self, trial_id: str, running: Running, result: dict[str, Any]) -> None:
         self._starts, outcome = 0, result.get("outcome")
