@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from dfa_tune.analysis import plots
+from dfa_tune.analysis import panels, styles
 from dfa_tune.planning.sweep_results import SweepResults
 from dfa_tune.problems.kinds.clusters import Settings, cluster_labels, sample_points
 from dfa_tune.problems.settings import ProblemSettings
@@ -21,10 +21,10 @@ def ends(results: SweepResults) -> pd.DataFrame:
     return ended.merge(last, left_on="trial_id", right_index=True)
 
 
-def error_along(ax: Axes, ended: pd.DataFrame, axis: str, look: plots.Styles) -> None:
+def error_along(ax: Axes, results: SweepResults, ended: pd.DataFrame, axis: str) -> None:
     """The test error against `axis`, "n" or "d", the other one as in the thesis."""
     other, fixed = ("d", D) if axis == "n" else ("n", N)
-    plots.final_by_axis(ax, ended[ended[other] == fixed], axis, look, error=True)
+    panels.final_by_axis(ax, results, ended[ended[other] == fixed], axis, error=True)
     ax.set_title(f"{other} = {fixed}", fontsize=10)
 
 
@@ -33,9 +33,9 @@ def scatter(ax: Axes, problem: ProblemSettings, seed: int, count: int = 2000) ->
     assert isinstance(problem, Settings)  # the spaces that are drawn with it are of this kind
     points, cluster = sample_points(problem, count, np.random.default_rng(seed))
     label = cluster_labels(problem, seed)[cluster]
-    for value, colour, marker in [(0, plots.COLOURS[5], "o"), (1, plots.COLOURS[6], "^")]:
+    for value, colour, marker in [(0, styles.COLOURS[5], "o"), (1, styles.COLOURS[6], "^")]:
         part = points[label == value]
         ax.scatter(part[:, 0], part[:, 1], s=5, c=colour, marker=marker, lw=0, label=f"label {value}")
     ax.set(aspect="equal", xlabel="dimension 1", ylabel="dimension 2", xlim=(-0.6, 0.6), ylim=(-0.6, 0.75))
-    ax.legend(loc="upper center", ncols=2, fontsize=plots.SMALL, markerscale=2)
+    ax.legend(loc="upper center", ncols=2, fontsize=styles.SMALL, markerscale=2)
     ax.set_title(f"The data: {problem.clusters} x {problem.clusters} clusters", fontsize=10)

@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from dfa_tune.analysis import figures, plots
+from dfa_tune.analysis import figures, layout, panels, styles
 from dfa_tune.planning.sweep_results import SweepResults
 from dfa_tune.problems.datasets import data_folder, load_images, missing_files
 from dfa_tune.results.store import Store
@@ -35,21 +35,21 @@ def figure(results: SweepResults) -> Figure:
         return figures.default(results)
     repeats = results.repeat_rows
     digits = sorted({point.problem.k for point in results.sweep.points})
-    drawing, (data, *axes) = plots.canvas(1 + len(digits), results)
+    drawing, (data, *axes) = layout.canvas(1 + len(digits), results)
     show(data, results.extra, digits[-1])
     for ax, k in zip(axes, digits, strict=True):
         part = repeats[repeats["k"] == k] if "k" in results.axis_names else repeats
-        plots.by_epoch(ax, part, plots.styles(results))
+        panels.by_epoch(ax, results, part)
         ax.set_title(f"k = {k}", fontsize=10)
-    plots.same_scale(axes)
-    return plots.finish(drawing, results)
+    layout.same_scale(axes)
+    return layout.finish(drawing, results)
 
 
 def show(ax: Axes, examples: pd.DataFrame | None, k: int) -> None:
     """Tuples of k digits below each other, the label of each beside it."""
     ax.set_title(f"The data: is the sum of {k} digits odd?", fontsize=10)
     if examples is None:
-        return plots.say_empty(ax, "the images are not on this machine")
+        return panels.say_empty(ax, "the images are not on this machine")
     width = int(examples["width"].iloc[0])
     images = np.array(examples["pixels"].tolist(), dtype=np.uint8).reshape(len(examples), -1, width)
     for line in range(len(examples) // k):
@@ -59,7 +59,7 @@ def show(ax: Axes, examples: pd.DataFrame | None, k: int) -> None:
         digits = examples["digit"].iloc[part].tolist()
         total = sum(digits)
         words = f"{' + '.join(map(str, digits))} = {total}: {'odd' if total % 2 else 'even'}"
-        ax.text(k + 0.15, top + 0.5, words, va="center", fontsize=plots.SMALL)
+        ax.text(k + 0.15, top + 0.5, words, va="center", fontsize=styles.SMALL)
     ax.set(xlim=(0, k + 3.2), ylim=(-1.25 * (len(examples) // k - 1) - 0.2, 1.2))
     ax.axis("off")
     return None

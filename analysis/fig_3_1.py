@@ -5,7 +5,7 @@ Draw it with `dfa-tune plot fig_3_1`.
 
 from matplotlib.figure import Figure
 
-from dfa_tune.analysis import figures, plots
+from dfa_tune.analysis import figures, layout, panels
 from dfa_tune.planning.sweep_results import SweepResults
 
 
@@ -15,9 +15,9 @@ def figure(results: SweepResults) -> Figure:
         return figures.default(results)
     repeats = results.repeat_rows
     digits = sorted({point.problem.k for point in results.sweep.points})
-    drawing, axes = plots.canvas(len(digits), results)
+    drawing, axes = layout.canvas(len(digits), results)
     for ax, k in zip(axes, digits, strict=True):
-        plots.by_epoch(ax, repeats[repeats["k"] == k], plots.styles(results))
+        panels.by_epoch(ax, results, repeats[repeats["k"] == k])
         ax.set_title(f"k = {k}", fontsize=10)
-    plots.same_scale(axes)
-    return plots.finish(drawing, results)
+    layout.same_scale(axes)
+    return layout.finish(drawing, results)

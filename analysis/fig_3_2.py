@@ -5,7 +5,7 @@ Draw it with `dfa-tune plot fig_3_2`.
 
 from matplotlib.figure import Figure
 
-from dfa_tune.analysis import figures, plots
+from dfa_tune.analysis import figures, layout, panels
 from dfa_tune.planning.sweep_results import SweepResults
 
 
@@ -13,10 +13,10 @@ def figure(results: SweepResults) -> Figure:
     """Left: accuracy by epoch. Right: the cosine of B and w2, of the methods that have a feedback."""
     if results.axis_names:  # a list was given with --set
         return figures.default(results)
-    look, repeats = plots.styles(results), results.repeat_rows
-    drawing, (accuracy, alignment) = plots.canvas(2, results)
-    plots.by_epoch(accuracy, repeats, look)
+    repeats = results.repeat_rows
+    drawing, (accuracy, alignment) = layout.canvas(2, results)
+    panels.by_epoch(accuracy, results, repeats)
     accuracy.set_title("Accuracy", fontsize=10)
-    plots.by_epoch(alignment, repeats[repeats["feedback"].notna()], look, "feedback_alignment")
+    panels.by_epoch(alignment, results, repeats[repeats["feedback"].notna()], "feedback_alignment")
     alignment.set_title("Alignment", fontsize=10)
-    return plots.finish(drawing, results)
+    return layout.finish(drawing, results)

@@ -5,7 +5,7 @@ Draw it with `dfa-tune plot fig_3_3`.
 
 from matplotlib.figure import Figure
 
-from dfa_tune.analysis import figures, plots
+from dfa_tune.analysis import figures, layout, panels
 from dfa_tune.planning.sweep_results import SweepResults
 
 
@@ -13,10 +13,9 @@ def figure(results: SweepResults) -> Figure:
     """Left: final accuracies. Right: the rates tried, for the thesis says that the best ones differ a lot."""
     if results.axis_names:  # a list was given with --set
         return figures.default(results)
-    look = plots.styles(results)
-    drawing, (final, tried) = plots.canvas(2, results)
-    plots.final_by_method(final, results.finals, look)
+    drawing, (final, tried) = layout.canvas(2, results)
+    panels.final_by_method(final, results, results.finals)
     final.set_title("After the last epoch, fresh seeds", fontsize=10)
-    plots.tuning(tried, results, look, results.plan.cells)
+    panels.tuning(tried, results, results.plan.cells)
     tried.set_title("Learning rates tried (ring: chosen)", fontsize=10)
-    return plots.finish(drawing, results)
+    return layout.finish(drawing, results)

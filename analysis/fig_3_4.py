@@ -5,7 +5,7 @@ Draw it with `dfa-tune plot fig_3_4`.
 
 from matplotlib.figure import Figure
 
-from dfa_tune.analysis import figures, plots
+from dfa_tune.analysis import figures, layout, panels
 from dfa_tune.planning.sweep_results import SweepResults
 
 
@@ -14,12 +14,12 @@ def figure(results: SweepResults) -> Figure:
     rules = list(dict.fromkeys(cell.method.rule for cell in results.plan.cells))
     if results.axis_names or len(rules) > 2:  # lists were given with --set
         return figures.default(results)
-    look, repeats = plots.styles(results), results.repeat_rows
-    drawing, (*curves, final) = plots.canvas(1 + len(rules), results)
+    repeats = results.repeat_rows
+    drawing, (*curves, final) = layout.canvas(1 + len(rules), results)
     for ax, rule in zip(curves, rules, strict=True):
-        plots.by_epoch(ax, repeats[repeats["rule"] == rule], look)
+        panels.by_epoch(ax, results, repeats[repeats["rule"] == rule])
         ax.set_title(rule.upper(), fontsize=10)
-    plots.final_by_method(final, results.finals, look)
+    panels.final_by_method(final, results, results.finals)
     final.set_title("After the last epoch", fontsize=10)
-    plots.same_scale(curves)
-    return plots.finish(drawing, results)
+    layout.same_scale(curves)
+    return layout.finish(drawing, results)

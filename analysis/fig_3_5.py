@@ -5,7 +5,7 @@ Draw it with `dfa-tune plot fig_3_5`.
 
 from matplotlib.figure import Figure
 
-from dfa_tune.analysis import figures, plots
+from dfa_tune.analysis import figures, layout, panels
 from dfa_tune.planning.sweep_results import SweepResults
 
 PANELS = {
@@ -20,9 +20,9 @@ def figure(results: SweepResults) -> Figure:
     if results.axis_names:  # a list was given with --set
         return figures.default(results)
     repeats = results.repeat_rows
-    drawing, axes = plots.canvas(len(PANELS), results)
+    drawing, axes = layout.canvas(len(PANELS), results)
     for ax, (metric, title) in zip(axes, PANELS.items(), strict=True):
-        plots.by_epoch(ax, repeats, plots.styles(results), metric)
+        panels.by_epoch(ax, results, repeats, metric)
         ax.set_title(title, fontsize=10)
-    plots.same_scale(axes[:2])
-    return plots.finish(drawing, results)
+    layout.same_scale(axes[:2])
+    return layout.finish(drawing, results)

@@ -16,7 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from safetensors.numpy import load
 
-from dfa_tune.analysis import plots
+from dfa_tune.analysis import captions, layout, panels, styles
 from dfa_tune.analysis.statistics import t_interval
 from dfa_tune.planning.sweep_results import SweepResults
 from dfa_tune.planning.trial import Trial
@@ -28,8 +28,8 @@ from . import representation
 SHOWN = 2500  # test tuples: with k = 3 they are the thesis' 7,500 digits; pictured, and probed on
 FITTED = 5000  # training tuples that a probe is fitted to
 Table = pd.DataFrame
-TENS = [*plots.COLOURS, "#999999", "#882255", "#44AA99"]  # a colour for each digit
-LAYERS = {"pixels": "#000000", "before ReLU": plots.COLOURS[0], "after ReLU": plots.COLOURS[1]}
+TENS = [*styles.COLOURS, "#999999", "#882255", "#44AA99"]  # a colour for each digit
+LAYERS = {"pixels": "#000000", "before ReLU": styles.COLOURS[0], "after ReLU": styles.COLOURS[1]}
 
 
 def extra(results: SweepResults, store: Store, data: str | Path | None) -> Table | None:
@@ -124,7 +124,7 @@ def figure(results: SweepResults) -> Figure:
     looked = results.extra
     methods = list(dict.fromkeys(cell.method.name for cell in results.plan.cells))
     # Two pictures a line, and what is measured beside the first
-    drawing, axes = plots.canvas(3 * len(methods), results)
+    drawing, axes = layout.canvas(3 * len(methods), results)
     for line, method in enumerate(methods):
         by_digit, by_parity, third = axes[3 * line : 3 * line + 3]
         scatter(by_digit, method, looked, "digit")
@@ -138,18 +138,18 @@ def figure(results: SweepResults) -> Figure:
         f"t-SNE of {shown:,} single test digits, each times its own block of the first layer's weights:"
         " the positions in a tuple have different blocks, and a probe each."
     )
-    return plots.caption_below(drawing, f"{plots.caption(results)} {note}")
+    return layout.caption_below(drawing, f"{captions.caption(results)} {note}")
 
 
 def scatter(ax: Axes, method: str, looked: Table | None, by: str) -> None:
     """One picture; digits are marked by themselves, parities by colour and shape."""
     ax.set_title(f"{method}, by {by}", fontsize=10)
     if looked is None:
-        return plots.say_empty(ax, "no weights to look at yet")
+        return panels.say_empty(ax, "no weights to look at yet")
     part = looked[looked["method"] == method]
     digit = part["digit"].astype(int)
     groups = digit % 2 if by == "parity" else digit
-    shades = [plots.COLOURS[0], plots.COLOURS[1]] if by == "parity" else TENS
+    shades = [styles.COLOURS[0], styles.COLOURS[1]] if by == "parity" else TENS
     for value in sorted(groups.unique()):
         points = part[groups == value]
         label = ("even", "odd")[value] if by == "parity" else str(value)
@@ -176,7 +176,7 @@ def bar_panel(ax: Axes, methods: list[str], looked: Table | None) -> None:
     """The probes' accuracy with its 95% interval over the seeds."""
     ax.set_title("A linear probe for the digit", fontsize=10)
     if looked is None:
-        return plots.say_empty(ax, "no weights to look at yet")
+        return panels.say_empty(ax, "no weights to look at yet")
     found = looked[looked["accuracy"].notna()]
     names = ["pixels", "untrained", *methods]
     for layer, marker, aside in [("pixels", "D", 0), ("before ReLU", "o", -0.12), ("after ReLU", "s", 0.12)]:
@@ -186,10 +186,10 @@ def bar_panel(ax: Axes, methods: list[str], looked: Table | None) -> None:
         half = [np.nan if i.high is None else i.high - i.mean for i in points.values()]
         means = [interval.mean for interval in points.values()]
         ax.errorbar(means, places, xerr=half, fmt=marker, ms=5, capsize=3, label=layer, color=LAYERS[layer])
-    ax.set_yticks(range(len(names)), names, fontsize=plots.SMALL)
+    ax.set_yticks(range(len(names)), names, fontsize=styles.SMALL)
     ax.invert_yaxis()
     ax.axvline(0.1, color="0.55", linewidth=0.8)
     ax.set_xlabel("accuracy for the digit (line: chance, 0.1)")
-    ax.legend(fontsize=plots.SMALL, loc="best")
+    ax.legend(fontsize=styles.SMALL, loc="best")
     ax.grid(axis="x", color="0.92", linewidth=0.6)
     return None

@@ -5,7 +5,7 @@ Draw it with `dfa-tune plot quickstart`.
 
 from matplotlib.figure import Figure
 
-from dfa_tune.analysis import figures, plots
+from dfa_tune.analysis import figures, layout, panels
 from dfa_tune.planning.sweep_results import SweepResults
 
 
@@ -13,12 +13,11 @@ def figure(results: SweepResults) -> Figure:
     """Left: each learning rate tried. Middle and right: the repetitions at the chosen rates."""
     if results.axis_names:  # a list was given with --set
         return figures.default(results)
-    look = plots.styles(results)
-    drawing, (tried, curves, final) = plots.canvas(3, results)
-    plots.tuning(tried, results, look, results.plan.cells)
+    drawing, (tried, curves, final) = layout.canvas(3, results)
+    panels.tuning(tried, results, results.plan.cells)
     tried.set_title("Learning rates tried (ring: chosen)", fontsize=10)
-    plots.by_epoch(curves, results.repeat_rows, look)
+    panels.by_epoch(curves, results, results.repeat_rows)
     curves.set_title("Fresh seeds at the chosen rate", fontsize=10)
-    plots.final_by_method(final, results.finals, look)
+    panels.final_by_method(final, results, results.finals)
     final.set_title("After the last epoch", fontsize=10)
-    return plots.finish(drawing, results)
+    return layout.finish(drawing, results)

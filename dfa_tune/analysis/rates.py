@@ -1,4 +1,4 @@
-"""The learning-rate figure: the metric by epoch for every rate that was tried, from the tune stage."""
+"""The figure of the learning rates: the metric by epoch for every rate that was tried in the tuning."""
 
 from __future__ import annotations
 
@@ -6,41 +6,43 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
-from dfa_tune.analysis import plots
+from dfa_tune.analysis import layout, panels
+from dfa_tune.analysis.captions import about_data
+from dfa_tune.analysis.default_figure import choose, point_title
+from dfa_tune.analysis.styles import MARKERS, TITLE
 from dfa_tune.planning.plan import Cell
 from dfa_tune.planning.sweep_results import SweepResults
 
-PANELS = 12  # more methods and points of the axes than this are left out, and the caption says so
+PANELS = 12  # at most; the caption says how many there would be
 
 
 def figure(results: SweepResults) -> Figure | None:
-    """A panel for each method and point of the axes that tuned its rate; None where nothing was tuned."""
+    """A panel for each method and point of the axes whose rate was tuned; None where nothing was tuned."""
     tuned = [cell for cell in results.plan.cells if cell.tune_trials]
     if not tuned:
         return None
-    drawing, axes = plots.canvas(min(len(tuned), PANELS), results, heading="Learning rates tried: ")
-    for ax, cell in zip(axes, tuned, strict=False):
+    shown, left_out = choose(tuned, PANELS)
+    drawing, axes = layout.canvas(len(shown), results, heading="Learning rates tried: ")
+    for ax, cell in zip(axes, shown, strict=True):
         panel(ax, results, cell)
-    plots.same_scale(axes)
-    left_out = len(tuned) - len(axes)
+    layout.same_scale(axes)
+    window = results.sweep.tuning.window
+    rows = "last row" if window == 1 else f"mean of the last {window} rows"
     note = (
-        "One seed for all rates; the thick line is the rate chosen by the mean of the last"
-        f" {results.sweep.tuning.window} rows, * says that it is at the edge of its range, a cross that a"
-        f" trial diverged.{f' {left_out} more panels are left out.' if left_out else ''}"
+        f"All rates were tried with the same seed. The thick line is the chosen one, whose {rows} is best;"
+        f" * marks a rate at the edge of its range, a cross a trial that diverged. {left_out}"
     )
     drawing.set_label(f"{results.sweep.name}-rates")
-    return plots.caption_below(drawing, f"{note} {plots.about_data(results)}")
+    return layout.caption_below(drawing, f"{note.strip()} {about_data(results)}")
 
 
 def panel(ax: Axes, results: SweepResults, cell: Cell) -> None:
-    """The metric by epoch of each rate that `cell` tried: dark is low, the chosen one is thick."""
+    """The metric by epoch for each rate that `cell` tried: from dark, the lowest rate, to light."""
     known, metric = results.scores, results.sweep.tuning.metric
     choice = cell.choice(known)
-    tried = sorted(
-        (t for t in cell.due(known) if t.stage == "tune" and t.id in known), key=lambda t: t.learning_rate
-    )
+    tried = [trial for trial in cell.due(known) if trial.stage == "tune" and trial.id in known]
+    tried.sort(key=lambda trial: trial.learning_rate)
     curves = dict(list(results.rows.groupby("trial_id")))
     shades = matplotlib.colormaps["viridis"](np.linspace(0, 0.9, max(2, len(tried))))
     for index, (trial, shade) in enumerate(zip(tried, shades, strict=False)):
@@ -52,17 +54,18 @@ def panel(ax: Axes, results: SweepResults, cell: Cell) -> None:
             part[metric],
             color=shade,
             linewidth=2.6 if chosen else 1.0,
-            marker=plots.MARKERS[index % len(plots.MARKERS)],
+            marker=MARKERS[index % len(MARKERS)],
             markevery=(index % every, every),
             markersize=3.5,
             label=f"{trial.learning_rate:.2g}{'*' if chosen and choice and choice.at_edge else ''}",
         )
         if np.isnan(known[trial.id]):
             ax.plot(part["epoch"].iloc[-1:], [0.03], "x", color=shade, transform=ax.get_xaxis_transform())
-    where = ", ".join(f"{name} = {value}" for name, value in cell.axes.items())
-    ax.set_title(" ".join(filter(None, [cell.method.name, where and f"({where})"])), fontsize=10)
+    where = point_title(cell.axes)
+    title = f"{cell.method.name} ({where})" if where else cell.method.name
+    ax.set_title(title, fontsize=TITLE, parse_math=False)
     ax.set_xlabel("epoch")
-    plots.dress(ax, not tried, metric, "tuning trial")
+    panels.dress(ax, results, metric, empty=not tried, what="tuning trial")
     if tried:
-        ax.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
+        panels.whole_epochs(ax)
         ax.legend(fontsize=7, ncols=2, title="learning rate", title_fontsize=7, loc="best", handlelength=2.2)

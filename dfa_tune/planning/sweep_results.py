@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -51,6 +52,22 @@ class SweepResults:
         """The columns that the sweep's axes vary, such as ["k"]."""
         return list(self.plan.cells[0].axes) if self.plan.cells else []
 
+    def axis_values(self, name: str) -> list[Any]:
+        """The values of an axis in the order of figures and tables; of another column its values, ascending.
+
+        Numbers are ascending, and so are single widths of hidden layers. Lists and names come after them, in
+        the order of the space.
+        """
+        if name not in self.axis_names:
+            return sorted(self.rows[name].dropna().unique().tolist())
+        values = list(dict.fromkeys(cell.axes[name] for cell in self.plan.cells))
+        return sorted(values, key=_axis_order)
+
+    @property
+    def chance(self) -> list[float]:
+        """The accuracy of a random guess, 1/classes; several where the problems of the points differ."""
+        return sorted({1 / point.problem.classes for point in self.sweep.points})
+
     @cached_property
     def repeat_rows(self) -> pd.DataFrame:
         """The rows of the repetitions, by cell, repetition and epoch; `cell` is an index into `plan.cells`.
@@ -92,6 +109,11 @@ class SweepResults:
             accuracy=one["trial_id"].map(final(self.rows)),
             diverged=one["trial_id"].map(diverged).astype(bool),
         )
+
+
+def _axis_order(value: Any) -> tuple[bool, float]:
+    number = isinstance(value, int | float) or str(value).isdecimal()  # one width is the text "64"
+    return not number, float(value) if number else 0.0
 
 
 def load_results(
