@@ -23,6 +23,13 @@ HEADINGS = {"learning_rate": "rate", "at_edge": "at edge", "mean": "mean accurac
 
 # Control characters other than tab and line feed, lone surrogates, and what reverses the direction of text
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+# Name, seconds, and the name and seconds of the unit in which the rest is said
+_UNITS = [
+    ("year", 365 * 86400, "days", 86400),
+    ("day", 86400, "h", 3600),
+    ("h", 3600, "min", 60),
+    ("min", 60, "s", 1),
+]
 _lost: list[OSError] = []  # why output could not be written, if so
 
 
@@ -92,6 +99,16 @@ def print_table(title: str, table: list[dict[str, Any]]) -> None:
                 cells.append(Text(f"{row['low']:.3f} .. {row['high']:.3f}" if known else "-"))
         shown.add_row(*cells)
     print_rich(terminal(width_of_pipe=200), shown)
+
+
+def duration(seconds: float) -> str:
+    """A time as people say it: "45 s", "2 min 30 s", "1 h 20 min", "3 days 4 h", "12 years"."""
+    for name, length, smaller, part in _UNITS:
+        if seconds >= length:
+            whole, rest = divmod(round(seconds / part), round(length / part))
+            name = f"{name}s" if whole > 1 and name in ("year", "day") else name
+            return f"{whole} {name} {rest} {smaller}" if rest and whole < 10 else f"{whole} {name}"
+    return f"{round(seconds)} s"
 
 
 def prepare() -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dfa_tune.cli.app import app
-from dfa_tune.cli.console import print_table, say
+from dfa_tune.cli.console import duration, print_table, say
 from dfa_tune.cli.options import (
     Concurrent,
     Cpus,
@@ -25,6 +25,8 @@ from dfa_tune.cli.options import (
 from dfa_tune.errors import this_command
 
 if TYPE_CHECKING:
+    from dfa_tune.orchestration.packs.pack import Pack as TrialPack
+    from dfa_tune.planning.state import SweepState
     from dfa_tune.planning.sweep import Sweep
 
 
@@ -60,7 +62,6 @@ def plan(
     from dfa_tune.orchestration.cluster.session import available_cpus
     from dfa_tune.orchestration.packs.pack_size import SizeLimits, make_packs
     from dfa_tune.orchestration.packs.time_estimate import estimate
-    from dfa_tune.orchestration.progress_text import clock
     from dfa_tune.planning.state import SweepState
     from dfa_tune.planning.sweep_results import load_sweep_results
     from dfa_tune.results.store import Store
@@ -78,22 +79,69 @@ def plan(
     say(f"  methods     {', '.join(dict.fromkeys(m.name for m in sweep.methods))}")
     if sweep.axes:
         say(f"  axes        {', '.join(sweep.axes)}")
+    if any(len(rates) > 1 for rates in sweep.rates.values()):
+        say(f"  tuning      {_tuning_text(sweep)}")
     done = f"{count.done} done" + (f" ({elsewhere} of them in other spaces here)" if elsewhere else "")
     say(f"  trials      {count.planned} planned, {done}, {count.remaining} remaining")
     later = f", and {unseen} trials once learning rates are chosen" if unseen else ""
     packs = make_packs(ready, SizeLimits(size=size, slots=slots, gpu=gpus > 0))
     say(f"  packs       {len(packs)} ready, {slots} at once{later}")
+    if packs:
+        say(f"  memory      {_memory_text(packs, -(-slots // nodes))}")
     if guess is None:
         say("  time        unknown: no trial of this space has run on a GPU yet; run a few there first")
-        return
-    how = "measured on this space's finished trials" if guess.measured else "a rough estimate"
-    seconds = guess.wall(slots, count.remaining)
-    where = f"{gpus} GPUs" if gpus else f"{slots * cpus_per_pack} cores"
-    say(f"  time        about {clock(seconds)} on {where} ({how})")
-    if nodes > 1 or gpus or price is not None:
-        hours = nodes * seconds / 3600
-        cost = f": {hours * price:.2f} at {price:g} an hour" if price is not None else ""
-        say(f"  cost        {hours:.2f} machine hours{cost}")
+    else:
+        how = "measured on this space's finished trials" if guess.measured else "a rough estimate"
+        seconds = guess.wall(slots, count.remaining)
+        where = f"{gpus} GPUs" if gpus else f"{slots * cpus_per_pack} cores"
+        say(f"  time        about {duration(seconds)} on {where} ({how})")
+        if nodes > 1 or gpus or price is not None:
+            hours = nodes * seconds / 3600
+            cost = f": {hours * price:.2f} at {price:g} an hour" if price is not None else ""
+            say(f"  cost        {hours:.2f} machine hours{cost}")
+    _say_other_settings(state)
+    _say_same_methods(sweep)
+
+
+def _tuning_text(sweep: Sweep) -> str:
+    """What learning rates are chosen by: "test_accuracy, mean of the last 10 of 20 epochs"."""
+    tested = sorted({p.rows for point in sweep.points for p in (point, point.tuned_at or point)})
+    every = any(point.training.evaluate_every > 1 for point in sweep.points)
+    epochs = "tested epochs" if every else "epochs"
+    window, rows = sweep.tuning.window or 0, " or ".join(map(str, tested))
+    if len(tested) == 1 and window == tested[0]:
+        return f"{sweep.tuning.metric}, mean of all {rows} {epochs}"
+    fewer = ", or of all where there are fewer" if window > tested[0] else ""
+    return f"{sweep.tuning.metric}, mean of the last {window} of {rows} {epochs}{fewer}"
+
+
+def _memory_text(packs: list[TrialPack], workers: int) -> str:
+    """What a worker needs, and whether `workers` of them are too much for this machine."""
+    from dfa_tune.orchestration.packs.memory import WORKER_BYTES, available_memory, epoch_bytes, pack_bytes
+
+    most = WORKER_BYTES + max(
+        pack_bytes(pack.trials) + len({trial.seed for trial in pack.trials}) * epoch_bytes(pack.trials[0])
+        for pack in packs
+    )
+    text, free = f"about {most / 2**30:,.1f} GiB for each worker", available_memory()
+    at_once = min(workers, len(packs))
+    if at_once * most <= free:
+        return text
+    return (
+        f"{text}; {at_once} of them at once are too much for the {free / 2**30:,.1f} GiB that are free here"
+    )
+
+
+def _say_other_settings(state: SweepState) -> None:
+    if others := state.other_settings():
+        say(f"note: {others} trials of other settings are in this folder too; they are not counted here")
+
+
+def _say_same_methods(sweep: Sweep) -> None:
+    from dfa_tune.planning.sweep import same_methods
+
+    for dfa, fa in same_methods(sweep):
+        say(f"note: with one hidden layer {fa.name} is the same as {dfa.name}; both are trained")
 
 
 @app.command(
@@ -127,6 +175,7 @@ def run(
     )
     from rich.console import Console
 
+    _say_same_methods(sweep)
     try:
         outcome = _run_sweep(
             sweep, results, data=data, resources=resources, console=Console(), meanwhile=_import_matplotlib
@@ -179,6 +228,7 @@ def status(
         f"{sweep.name}: {count.planned} trials: {count.done} done, {len(running)} running,"
         f" {len(failed)} failed, {count.remaining - len(running) - len(failed)} remaining"
     )
+    _say_other_settings(state)
     for trial_id, cause in failed.items():
         trial = left[trial_id]
         say(f"failed: {trial_id} ({trial.method.name}, rate {trial.learning_rate:g}): {cause}")

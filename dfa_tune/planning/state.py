@@ -90,6 +90,10 @@ class SweepState:
         done = self.store.done()
         return Count(self.plan.planned, sum(t in self.scores and t in done for t in self._due))
 
+    def other_settings(self) -> int:
+        """How many complete trials are in the folder that the plan does not mean, as far as it is decided."""
+        return len(self.store.done() - self._due.keys())
+
     def take_over(self) -> int:
         """Copy the trials that other spaces under the same results have already; returns how many.
 

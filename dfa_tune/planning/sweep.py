@@ -29,6 +29,7 @@ __all__ = [
     "load_sweep",
     "parse_sweep",
     "repetition_seeds",
+    "same_methods",
     "space_names",
     "space_path",
 ]
@@ -72,6 +73,18 @@ class Sweep:
     def repetition_seeds(self) -> tuple[int, ...]:
         """The seed of each repetition: the same for all methods and points, and never the tuning seed."""
         return repetition_seeds(self.seed, self.repetitions)
+
+
+def same_methods(sweep: Sweep) -> list[tuple[Method, Method]]:
+    """Pairs of methods that are one method under two names: FA and DFA in networks with one hidden layer.
+
+    There the only matrix of feedback lies above the hidden layer, and the error that it carries down is that
+    of the output in both. Their trials have ids of their own, so both are trained.
+    """
+    if any(len(p.network.hidden) > 1 for point in sweep.points for p in (point, point.tuned_at or point)):
+        return []
+    pairs = [(replace(method, rule="dfa"), method) for method in sweep.methods if method.rule == "fa"]
+    return [(dfa, fa) for dfa, fa in pairs if dfa in sweep.methods]
 
 
 def space_names() -> list[str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from dfa_tune.cli.console import printable
+from dfa_tune.cli.console import duration, printable
 from dfa_tune.planning.plan import Plan
 from dfa_tune.planning.sweep import load_sweep
 from dfa_tune.problems.datasets import content_digest
@@ -114,3 +114,21 @@ def test_a_warning_is_a_line_without_code_or_escape_sequences(tmp_path: Path) ->
     assert ended.stderr.startswith("warning: ")
     assert r"torn\x1b[2J.parquet" in ended.stderr
     assert len(ended.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("seconds", "says"),
+    [
+        (0.4, "0 s"),
+        (59.4, "59 s"),
+        (150, "2 min 30 s"),
+        (120, "2 min"),
+        (700, "11 min"),
+        (4800, "1 h 20 min"),
+        (3600 * 23.5, "23 h"),
+        (86400 * 3 + 4 * 3600, "3 days 4 h"),
+        (86400 * 365 * 12, "12 years"),
+    ],
+)
+def test_durations_are_said_in_words(seconds: float, says: str) -> None:
+    assert duration(seconds) == says

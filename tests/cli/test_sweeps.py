@@ -139,3 +139,54 @@ def test_stopped_by_a_signal_it_keeps_what_is_done_and_says_how_to_resume(
     assert "Traceback" not in err
     assert "SIGTERM received" not in err
     assert not list(leases.glob("*.json"))
+
+
+def test_status_and_plan_count_the_trials_of_other_settings(ran, invoke) -> None:
+    here = [str(ran.space), "--results", str(ran.results)]
+    for command in ("status", "plan"):
+        assert "other settings" not in invoke(command, *here)[1]
+        out = invoke(command, *here, "--set", "training.weight_decay=0.5")[1]
+        assert f"note: {ran.trials} trials of other settings are in this folder too" in out
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ([], "test_accuracy, mean of all 2 epochs"),
+        (["training.epochs=20"], "test_accuracy, mean of the last 10 of 20 epochs"),
+        (["training.epochs=20", "training.evaluate_every=3"], "mean of all 7 tested epochs"),
+        (
+            ["training.epochs=[5, 20]"],
+            "mean of the last 10 of 5 or 20 epochs, or of all where there are fewer",
+        ),
+        (["tuning.window=1", "tuning.metric=test_loss"], "test_loss, mean of the last 1 of 2 epochs"),
+    ],
+)
+def test_plan_says_what_learning_rates_are_chosen_by(
+    options: list[str], says: str, ran, tmp_path: Path, invoke
+) -> None:
+    settings = [part for option in options for part in ("--set", option)]
+    _, out, _ = invoke("plan", str(ran.space), "--results", str(tmp_path), *settings)
+    (line,) = [line for line in out.splitlines() if line.startswith("  tuning")]
+    assert line.endswith(says)
+
+
+def test_plan_says_how_long_a_billion_samples_take_and_that_they_do_not_fit(tmp_path: Path, invoke) -> None:
+    _, out, _ = invoke(
+        "plan", "quickstart", "--results", str(tmp_path), "--set", "problem.train_samples=1000000000"
+    )
+    # indices of three images for each tuple, 8 bytes each, and as many while they are drawn: 44.7 GiB a seed
+    memory, hours = (next(line for line in out.splitlines() if key in line) for key in ("memory", "time"))
+    assert float(memory.split()[2]) > 44.7
+    assert "too much for" in memory
+    assert "days" in hours or "year" in hours
+
+
+def test_fa_beside_dfa_is_the_same_with_one_hidden_layer(tmp_path: Path, invoke) -> None:
+    rules = ["--set", "methods=[{rule: [dfa, fa], optimizer: sgd, feedback: [uniform, gaussian]}]"]
+    command = ["plan", "quickstart", "--results", str(tmp_path), *rules]
+    out = invoke(*command)[1]
+    assert "note: with one hidden layer fa-sgd is the same as dfa-sgd; both are trained" in out
+    assert "fa-sgd-gaussian is the same as dfa-sgd-gaussian" in out
+    assert "is the same" not in invoke(*command, "--set", "network.hidden=[8, 8]")[1]
+    assert "is the same" not in invoke(*command, "--method", "fa-sgd")[1]

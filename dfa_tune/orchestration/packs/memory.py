@@ -44,6 +44,14 @@ def seed_bytes(trial: Trial) -> int:
     return itemsize * trial.problem.items * trial.problem.tuple_items * trial.network.hidden[0]
 
 
+def epoch_bytes(trial: Trial) -> int:
+    """Bytes of the tuples of an epoch while they are drawn: indices of a data set's items, or the inputs."""
+    problem = trial.problem
+    if problem.dataset is None:  # float32, drawn as float64
+        return int(problem.samples * problem.inputs * (4 + 8 + 8))
+    return int(problem.samples * problem.tuple_items * (8 + 8))
+
+
 def pack_bytes(trials: Sequence[Trial]) -> int:
     """Bytes of a pack of these trials, in addition to the process and the data set."""
     seeds = {trial.seed for trial in trials}
