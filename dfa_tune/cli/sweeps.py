@@ -137,6 +137,19 @@ def _say_other_settings(state: SweepState) -> None:
         say(f"note: {others} trials of other settings are in this folder too; they are not counted here")
 
 
+def _say_other_titles(sweep: Sweep, results: str) -> None:
+    from dfa_tune.results.store import Store
+    from dfa_tune.results.titles import other_titles
+
+    store = Store(results, sweep.name)
+    for title in other_titles(store, sweep.title):
+        say(
+            f"warning: {store.path()} has results of a space that is called {sweep.name} too: {title!r}."
+            " If it is another space, stop and give one of them another name.",
+            error=True,
+        )
+
+
 def _say_same_methods(sweep: Sweep) -> None:
     from dfa_tune.planning.sweep import same_methods
 
@@ -164,6 +177,8 @@ def run(
 ) -> None:
     """Run the trials that are not done. Stop it and run it again at any time."""
     from dfa_tune.orchestration.driver.runner import Resources, _run_sweep
+    from dfa_tune.results.store import Store
+    from dfa_tune.results.titles import remember
 
     sweep = sweep_of(space, set_, method, results)
     resources = Resources(
@@ -176,6 +191,7 @@ def run(
     from rich.console import Console
 
     _say_same_methods(sweep)
+    _say_other_titles(sweep, results)
     try:
         outcome = _run_sweep(
             sweep, results, data=data, resources=resources, console=Console(), meanwhile=_import_matplotlib
@@ -186,7 +202,9 @@ def run(
             " a minute old. To resume:\n  " + this_command(),
             error=True,
         )
+        remember(Store(results, sweep.name), sweep.title)
         raise typer.Exit(130) from None
+    remember(Store(results, sweep.name), sweep.title)
     for name in outcome.set_aside:
         say(f"Damaged file moved to {sweep.name}/damaged: {name}")
     if outcome.taken_over:

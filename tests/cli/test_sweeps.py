@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -190,3 +191,15 @@ def test_fa_beside_dfa_is_the_same_with_one_hidden_layer(tmp_path: Path, invoke)
     assert "fa-sgd-gaussian is the same as dfa-sgd-gaussian" in out
     assert "is the same" not in invoke(*command, "--set", "network.hidden=[8, 8]")[1]
     assert "is the same" not in invoke(*command, "--method", "fa-sgd")[1]
+
+
+def test_another_space_of_the_same_name_is_warned_of_once(ran, tmp_path: Path, tiny: str, invoke) -> None:
+    results = tmp_path / "results"
+    shutil.copytree(ran.results, results)
+    assert "warning" not in invoke("run", str(ran.space), "--results", str(results))[2]
+    other = tmp_path / "tiny.yaml"
+    other.write_text(tiny.replace("A tiny space", "Another space"))
+    code, _, err = invoke("run", str(other), "--results", str(results))
+    assert code == 0
+    assert "has results of a space that is called tiny too: 'A tiny space'" in " ".join(err.split())
+    assert "warning" not in invoke("run", str(other), "--results", str(results))[2]
