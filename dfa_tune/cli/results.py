@@ -166,7 +166,7 @@ def reproduce(
         )
         say(f"             {first.metric} by at most {first.largest:g}")
     for name, (then, now) in done.environment.items():
-        say(f"  {name:<13} {then} then, {now} now")
+        say(f"  {name:<14} {then} then, {now} now")
     if done.difference is not None:
         if not done.environment:
             say("  nothing on record about the environment differs")

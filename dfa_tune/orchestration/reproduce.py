@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from dfa_tune.errors import UserError
 from dfa_tune.learning.metrics import METRICS
 from dfa_tune.orchestration.packs.pack import Pack
-from dfa_tune.orchestration.worker.pack_run import cuda_version, device_name, start_training
+from dfa_tune.orchestration.worker.pack_run import start_training, torch_provenance
 from dfa_tune.planning.plan import Plan
 from dfa_tune.planning.sweep import parse_sweep
 from dfa_tune.planning.trial import NUMERICS_VERSION, Trial
@@ -81,7 +81,7 @@ def reproduce(
     begin = time.time()
     found = training.advance(float("inf"))
     device = str(training.device.type)
-    now = metadata(recorded.metadata["space"], begin, time.time(), device_name(device), cuda_version(device))
+    now = metadata(recorded.metadata["space"], begin, time.time(), **torch_provenance(device))
     differing = {
         name: (recorded.metadata.get(name, "unknown"), now[name])
         for name in ENVIRONMENT

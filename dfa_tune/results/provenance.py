@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import platform
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -21,15 +22,18 @@ from dfa_tune.results.store import Store
 
 UNKNOWN = "unknown"
 PACKAGES = {"dfa_tune": "dfa-tune", "torch": "torch", "ray": "ray", "numpy": "numpy"}
+LEARNING = ("learning", "problems")  # the packages whose code computes a trial's numbers
 # Keys that can explain why two runs of one trial have different numbers
 ENVIRONMENT = (
     "device",
+    "cpu_capability",
     "torch",
     "cuda",
     "numpy",
     "python",
     "platform",
     "dfa_tune",
+    "learning_code",
     "git_revision",
     "git_dirty",
 )
@@ -38,17 +42,26 @@ ORIGIN_KEYS = (*ENVIRONMENT, "ray")
 
 
 def metadata(
-    space_text: str, start: datetime | float, end: datetime | float, device: str, cuda: str | None = None
+    space_text: str,
+    start: datetime | float,
+    end: datetime | float,
+    device: str,
+    *,
+    cuda: str = "none",
+    cpu_capability: str = UNKNOWN,
 ) -> dict[str, str]:
     """The metadata of a results file; all values are text.
 
     start, end: when the pack's training began and ended (`datetime`, or seconds since the epoch).
     device: the GPU's name, e.g. "NVIDIA H100"; or "cpu", to which the processor's model is added.
-    cuda: the version that torch was built for. The caller gives it, as this module does not import torch.
+    cuda: the version that torch was built for, if a GPU was used.
+    cpu_capability: of torch, e.g. "AVX512": which of its kernels it uses on this processor.
+    This module does not import torch, so the caller gives what only torch knows.
     """
     return {
         **_code(),
-        "cuda": cuda or "none",
+        "cuda": cuda,
+        "cpu_capability": cpu_capability,
         "device": f"cpu: {_processor()}" if device == "cpu" else device,
         "host": platform.node(),
         "platform": platform.platform(),
@@ -69,7 +82,27 @@ def _code() -> dict[str, str]:
     """Revision and versions; read once, because a process keeps running the code that it has imported."""
     commit, dirty = revision()
     versions = {name: _version(package) for name, package in PACKAGES.items()}
-    return {"git_revision": commit, "git_dirty": dirty, "python": platform.python_version(), **versions}
+    return {
+        "git_revision": commit,
+        "git_dirty": dirty,
+        "learning_code": learning_code(),
+        "python": platform.python_version(),
+        **versions,
+    }
+
+
+@cache
+def learning_code(package: Path = PACKAGE) -> str:
+    """12 hex characters that identify the code which computes a trial's numbers, of learning and problems."""
+    return source_digest(package, [p for part in LEARNING for p in (package / part).rglob("*.py")])
+
+
+def source_digest(package: Path, files: Iterable[Path]) -> str:
+    """12 hex characters that identify the names and contents of `files`, which are in `package`."""
+    sha = hashlib.sha256()
+    for path in sorted(files):
+        sha.update(path.relative_to(package).as_posix().encode() + b"\0" + path.read_bytes())
+    return sha.hexdigest()[:12]
 
 
 def _version(package: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -48,6 +49,17 @@ def test_a_signal_while_ray_starts(number: signal.Signals, short_folder: Path) -
     assert "Traceback" not in error
     wait(lambda: not any(folder.exists() for folder in started))
     assert list(short_folder.glob("dfa-*")) == []  # Ray's folder
+
+
+def test_a_terminal_that_is_closed_while_ray_starts(short_folder: Path) -> None:
+    ours, theirs = pty.openpty()
+    process = run(short_folder, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True)
+    os.close(theirs)
+    wait(lambda: processes_of_ray(process))
+    process.send_signal(signal.SIGHUP)  # as the kernel does where the terminal is the controlling one
+    os.close(ours)  # from now on, whatever the command writes fails
+    assert process.wait(timeout=60) == 130
+    assert list(short_folder.glob("dfa-*")) == []
 
 
 def test_a_signal_before_anything_is_imported(tmp_path: Path) -> None:

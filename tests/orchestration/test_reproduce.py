@@ -100,7 +100,16 @@ def test_the_first_number_that_differs_is_named_and_what_differs_around_it(resul
     assert code == 1
     assert "first at epoch 2, test_loss" in out
     assert "by at most 0.25" in out
-    assert "torch         0.0.1 then" in out
+    assert "torch          0.0.1 then" in out
+
+
+@pytest.mark.parametrize("key", ["learning_code", "cpu_capability"])
+def test_other_code_of_a_rule_and_another_kind_of_cpu_are_named(results: Path, key: str) -> None:
+    trial_id = some_trial(results)
+    now = pq.read_metadata(next((results / "once" / "epochs").iterdir())).metadata[key.encode()].decode()
+    rewrite(results, trial_id, lambda t: t.replace_schema_metadata({**t.schema.metadata, key.encode(): b"x"}))
+    code, out, _ = reproduce(trial_id, results)
+    assert (code, out.splitlines()[-1].split()) == (0, [key, "x", "then,", now, "now"])
 
 
 @pytest.mark.parametrize(

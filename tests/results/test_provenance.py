@@ -1,12 +1,14 @@
 """What a file says about where it comes from."""
 
 import platform
+import shutil
 import subprocess
 from datetime import UTC, datetime, timedelta, timezone
 from importlib.metadata import version
 
 import pytest
 
+from dfa_tune.bundled import PACKAGE
 from dfa_tune.results import metadata, provenance
 
 MOMENT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -38,6 +40,22 @@ def test_all_of_it_is_text(described):
 )
 def test_times_are_written_in_utc(when):
     assert metadata("", when, when, "cpu")["start"] == "2026-01-02T03:04:05.000000+00:00"
+
+
+def test_the_learning_code_is_told_apart_from_that_of_the_rest(tmp_path):
+    shutil.copytree(PACKAGE, tmp_path / "dfa_tune", ignore=shutil.ignore_patterns("__pycache__"))
+
+    def digest():
+        provenance.learning_code.cache_clear()
+        return provenance.learning_code(tmp_path / "dfa_tune")
+
+    assert digest() == provenance.learning_code()
+    with (tmp_path / "dfa_tune" / "analysis" / "tables.py").open("a") as file:
+        file.write("# changed")
+    assert digest() == provenance.learning_code()
+    with (tmp_path / "dfa_tune" / "learning" / "rules" / "dfa.py").open("a") as file:
+        file.write("# changed")
+    assert digest() != provenance.learning_code()
 
 
 def test_a_cpu_is_told_with_its_model():

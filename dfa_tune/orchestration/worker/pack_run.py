@@ -14,7 +14,7 @@ from dfa_tune.orchestration.packs.pack import Pack
 from dfa_tune.orchestration.worker.checkpoints import Checkpoint, Checkpoints, check_rows
 from dfa_tune.orchestration.worker.pack_config import PackConfig
 from dfa_tune.problems.datasets import check_digest
-from dfa_tune.results.provenance import metadata
+from dfa_tune.results.provenance import learning_code, metadata
 from dfa_tune.results.store import Store
 
 
@@ -48,6 +48,7 @@ class PackRun:
         self._store = Store(config.run.results, config.run.name)
         self._checkpoints = Checkpoints(self._store)
         self._started = time.time()
+        learning_code()  # read now, before somebody changes the files
         self._rows: list[dict[str, Any]] = []
         self.training = self._start()
         self._resume()
@@ -94,9 +95,7 @@ class PackRun:
             for row in self._rows
             for member in (row["member"],)
         ]
-        provenance = metadata(
-            self._config.run.space, self._started, time.time(), device_name(device), cuda=cuda_version(device)
-        )
+        provenance = metadata(self._config.run.space, self._started, time.time(), **torch_provenance(device))
         try:
             if self._config.run.save_weights:
                 self._save_weights()
@@ -200,15 +199,16 @@ def _problem(settings: Any, data: str | None, split: str, digest: str | None) ->
     return PROBLEMS[settings.kind](settings, data, split)
 
 
-def device_name(device: str) -> str:
-    """The GPU's name, or "cpu": the provenance itself adds the name of the processor."""
+def torch_provenance(device: str) -> dict[str, str]:
+    """What of a results file's provenance only torch knows, for a training on `device`, "cpu" or "cuda".
+
+    The arguments of `results.provenance.metadata`, which adds the name of the processor to "cpu".
+    """
     import torch
 
-    return torch.cuda.get_device_name() if device == "cuda" else device
-
-
-def cuda_version(device: str) -> str | None:
-    """The CUDA version that torch was built with, where a GPU was used."""
-    import torch
-
-    return torch.version.cuda if device == "cuda" else None
+    gpu = device == "cuda"
+    return {
+        "device": torch.cuda.get_device_name() if gpu else device,
+        "cuda": str(torch.version.cuda) if gpu else "none",
+        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+    }

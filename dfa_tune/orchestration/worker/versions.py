@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import platform
 from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 
 from dfa_tune.bundled import PACKAGE
+from dfa_tune.results.provenance import source_digest
 
 MISSING = "not installed"
 
@@ -38,11 +38,8 @@ def code_digest() -> str:
 
     The version does not: two states of a checkout have the same one.
     """
-    sha = hashlib.sha256()
-    for path in sorted(PACKAGE.rglob("*.py")):
-        if "_bundled" not in path.parts:  # search spaces and figures change no trial's numbers
-            sha.update(path.relative_to(PACKAGE).as_posix().encode() + b"\0" + path.read_bytes())
-    return sha.hexdigest()[:12]
+    # What is bundled, search spaces and figures, changes no trial's numbers
+    return source_digest(PACKAGE, [p for p in PACKAGE.rglob("*.py") if "_bundled" not in p.parts])
 
 
 def _installed(distribution: str) -> str:
