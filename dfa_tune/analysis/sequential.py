@@ -20,8 +20,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import betainc, betaln
-from scipy.stats import binomtest
+from scipy.special import betainc, betaincinv, betaln
 
 Floats = NDArray[np.float64]
 EFFECT_VARIANCE = 9.0  # g: effects of about three standard deviations are decided fastest
@@ -156,8 +155,10 @@ def running_p_rare(seen: Sequence[bool] | NDArray[np.bool_], share: float) -> Fl
 
 def share_interval(count: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
     """Clopper and Pearson's exact interval of a share of which `count` in `n` were seen, for one look."""
-    found = binomtest(count, n).proportion_ci(confidence_level=confidence, method="exact")
-    return float(found.low), float(found.high)
+    tail = (1 - confidence) / 2
+    low = betaincinv(count, n - count + 1, tail) if count else 0.0
+    high = betaincinv(count + 1, n - count, 1 - tail) if count < n else 1.0
+    return float(low), float(high)
 
 
 def _moments(sample: Floats) -> tuple[Floats, Floats, Floats]:

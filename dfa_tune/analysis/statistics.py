@@ -1,7 +1,7 @@
-"""Intervals of a mean and tests of it: pure functions, values in, numbers out.
+"""Intervals and tests of means and spreads: pure functions, values in, numbers out.
 
-With three repetitions a percentile bootstrap is just [min, max] and covers 75%; Student's t is the
-default, and the bootstrap stands beside it for more repetitions.
+They use SciPy's distribution functions directly. Importing `scipy.stats` takes eight times as long as
+`scipy.special`, and its t test warns of equal values, which are nothing unusual here.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ class Interval:
 def t_interval(values: Sequence[float] | Floats, confidence: float = 0.95) -> Interval:
     """Student's t interval of the mean of independent `values`: mean +- t s / sqrt(n).
 
-    `sd` is the sample's (n - 1 in the denominator). Raises ValueError where a value is not finite or
-    there is none.
+    `sd` is that of the sample, with n - 1 in the denominator. Raises ValueError if a value is not finite, or
+    if there is none.
     """
     sample = _checked(values)
     mean, sd, n = float(sample.mean()), _sd(sample), len(sample)
@@ -42,26 +42,8 @@ def t_interval(values: Sequence[float] | Floats, confidence: float = 0.95) -> In
 
 
 def t_half_width(sd: Floats | np.float64, n: int, confidence: float = 0.95) -> Floats:
-    """Half the width of Student's t interval, of any shape that `sd` has; n values each, n >= 2."""
+    """Half the width of Student's t interval for standard deviations of any shape, each of n >= 2 values."""
     return np.asarray(sd * stdtrit(n - 1, (1 + confidence) / 2) / np.sqrt(n))
-
-
-def bootstrap_interval(
-    values: Sequence[float] | Floats, seed: int = 0, resamples: int = 10_000, confidence: float = 0.95
-) -> Interval:
-    """Percentile bootstrap interval of the mean; the same `seed` gives the same bounds.
-
-    Raises ValueError where a value is not finite or there is none. Too narrow for few values: see
-    this module's docstring.
-    """
-    sample = _checked(values)
-    mean, sd, n = float(sample.mean()), _sd(sample), len(sample)
-    if sd is None:
-        return Interval(mean=mean, low=None, high=None, sd=None, n=n)
-    chosen = np.random.default_rng(seed).integers(n, size=(resamples, n))
-    tail = (1 - confidence) / 2
-    low, high = np.quantile(sample[chosen].mean(axis=1), [tail, 1 - tail])
-    return Interval(mean=mean, low=float(low), high=float(high), sd=sd, n=n)
 
 
 def _checked(values: Sequence[float] | Floats) -> Floats:
@@ -76,9 +58,9 @@ def _sd(sample: Floats) -> float | None:
 
 
 def p_above(values: Sequence[float] | Floats, bound: float) -> float | None:
-    """One-sided p-value of Student's t test: small where the mean is above `bound`; None for one value.
+    """The p-value of Student's one-sided t test that the mean is above `bound`; None for a single value.
 
-    1 - p_above is the p-value that the mean is below. Equal values decide without doubt, to either side.
+    The p-value that the mean is below is 1 - p_above. Equal values decide without doubt, to either side.
     """
     sample = _checked(values)
     sd, beyond = _sd(sample), float(sample.mean()) - bound
@@ -90,10 +72,10 @@ def p_above(values: Sequence[float] | Floats, bound: float) -> float | None:
 
 
 def p_within(values: Sequence[float] | Floats, centre: float, margin: float) -> tuple[float, float] | None:
-    """Equivalence by two one-sided t tests: (p that the mean is within centre +- margin, p that it is not).
+    """The p-values that the mean is within centre +- margin, and that it is not; None for a single value.
 
-    Small p says yes. Schuirmann 1987; the second is twice the smaller one-sided p-value of a mean beyond
-    one of the bounds. None for one value.
+    The first is that of an equivalence test by two one-sided t tests (Schuirmann 1987). The second is twice
+    the smaller one of the p-values that the mean is beyond one of the ends.
     """
     low, high = p_above(values, centre - margin), p_above(values, centre + margin)
     if low is None or high is None:
@@ -114,10 +96,10 @@ class SpreadRatio:
 def spread_ratio(
     over: Sequence[Sequence[float]], under: Sequence[Sequence[float]], confidence: float = 0.95
 ) -> SpreadRatio | None:
-    """How much more the groups of `over` vary around their own means than those of `under`.
+    """How much more the values of the groups `over` vary around their group's mean than those of `under`.
 
-    Variances are pooled over the groups and compared by an F test. None where a side has no group of two
-    values, or does not vary at all.
+    Variances are pooled over the groups and compared by an F test. None if a side has no group of at least
+    two values, or does not vary at all.
     """
     (above, df_above), (below, df_below) = _pooled(over), _pooled(under)
     if not above or not below:
@@ -132,7 +114,7 @@ def spread_ratio(
 
 
 def _pooled(groups: Sequence[Sequence[float]]) -> tuple[float, int]:
-    """The variance within groups, and its degrees of freedom; 0 where no group has two values."""
+    """The variance within groups, and its degrees of freedom; both are 0 if no group has two values."""
     samples = [_checked(group) for group in groups if len(group) > 1]
     freedom = sum(len(sample) - 1 for sample in samples)
     squares = sum(float(((sample - sample.mean()) ** 2).sum()) for sample in samples)
@@ -140,9 +122,10 @@ def _pooled(groups: Sequence[Sequence[float]]) -> tuple[float, int]:
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Holm's adjusted p-values, in the order given (Holm 1979).
+    """The adjusted p-values of Holm (1979), in the order given.
 
-    Calling those below 0.05 true errs in any of them with a probability of at most 0.05.
+    If all statements with an adjusted p-value below 0.05 are called true, the probability that any of them is
+    false is at most 0.05.
     """
     adjusted, so_far = [0.0] * len(p_values), 0.0
     for rank, index in enumerate(sorted(range(len(p_values)), key=lambda i: p_values[i])):

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from dfa_tune.analysis.statistics import bootstrap_interval, t_interval
+from dfa_tune.analysis.statistics import t_interval
 from dfa_tune.planning.plan import Cell
 from dfa_tune.planning.sweep_results import SweepResults
 
@@ -15,13 +15,13 @@ Row = dict[str, Any]
 
 
 def best_table(results: SweepResults) -> list[Row]:
-    """The learning rate chosen for each method at each point of the axes; JSON-safe.
+    """The learning rate chosen for each method at each point of the axes, without NaN, as JSON wants it.
 
-    Keys: method, the axes, learning_rate, score (null: a given rate, or every rate diverged) and
-    at_edge. A method whose tuning is not finished is left out.
+    Keys: method, the axes, learning_rate, criterion (its score; None if the rate was given, or if every rate
+    diverged) and at_edge. A method whose tuning is not finished is left out.
     """
     table = []
-    for cell in results.plan.cells:
+    for _, cell in _in_order(results):
         choice = cell.choice(results.scores)
         if choice is not None:
             values = {
@@ -34,34 +34,33 @@ def best_table(results: SweepResults) -> list[Row]:
 
 
 def summary_table(results: SweepResults) -> list[Row]:
-    """The final test accuracy of each method at each point of the axes; JSON-safe.
+    """The final test accuracy of each method at each point of the axes, without NaN, as JSON wants it.
 
-    Keys: method, the axes, learning_rate, n (repetitions done), diverged (how many of them), mean, low,
-    high (95%, Student's t) and sd; the last three are null at n = 1. A repetition that diverged counts
-    with its last finite accuracy; if it never had one, neither has the mean. A method without a
-    finished repetition is left out.
+    Keys: method, the axes, learning_rate, n (repetitions done), diverged (how many of them), mean, low and
+    high (95%, Student's t), and sd; the last three are None at n = 1. A repetition that diverged counts with
+    its last finite accuracy; if it never had one, there is no mean. A method without a finished repetition is
+    left out.
     """
+    finals = dict(list(results.finals.groupby("cell")))
     return [
-        _named(results.plan.cells[cell]) | _counts(part) | _interval(part["accuracy"].tolist())
-        for cell, part in _by_cell(results)
+        _named(cell) | _counts(finals[index]) | _interval(finals[index]["accuracy"].tolist())
+        for index, cell in _in_order(results)
+        if index in finals
     ]
 
 
-def bootstrap_table(results: SweepResults, seed: int = 0) -> list[Row]:
-    """As `summary_table`, with the bounds of a seeded percentile bootstrap as low and high."""
-    table = []
-    for cell, part in _by_cell(results):
-        values = part["accuracy"].tolist()
-        row = _named(results.plan.cells[cell]) | _counts(part) | _interval(values)
-        if row["mean"] is not None:
-            interval = bootstrap_interval(values, seed=seed)
-            row |= {"low": interval.low, "high": interval.high}
-        table.append(row)
-    return table
+def _in_order(results: SweepResults) -> list[tuple[int, Cell]]:
+    """The cells with their index: by method in the order of the space, then by the values of the axes."""
+    methods = {method: at for at, method in enumerate(results.sweep.methods)}
+    ranks = {
+        name: {value: at for at, value in enumerate(results.axis_values(name))} for name in results.axis_names
+    }
 
+    def place(numbered: tuple[int, Cell]) -> list[int]:
+        cell = numbered[1]
+        return [methods[cell.method], *(ranks[name][value] for name, value in cell.axes.items())]
 
-def _by_cell(results: SweepResults) -> list[tuple[int, pd.DataFrame]]:
-    return [(int(str(cell)), part) for cell, part in results.finals.groupby("cell")]
+    return sorted(enumerate(results.plan.cells), key=place)
 
 
 def _named(cell: Cell) -> Row:

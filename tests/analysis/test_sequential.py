@@ -179,6 +179,9 @@ def test_what_happens_in_the_given_share_is_called_rarer_in_at_most_5_percent_of
 
 def test_the_interval_of_a_share_is_clopper_and_pearsons() -> None:
     assert share_interval(0, 10) == pytest.approx((0, 1 - 0.025 ** (1 / 10)))
+    assert share_interval(10, 10) == pytest.approx((0.025 ** (1 / 10), 1))
+    found = stats.binomtest(7, 30).proportion_ci(method="exact")
+    assert share_interval(7, 30) == pytest.approx((found.low, found.high))
     low, high = share_interval(3, 20)
     assert stats.binom.sf(2, 20, low) == pytest.approx(0.025)
     assert stats.binom.cdf(3, 20, high) == pytest.approx(0.025)
