@@ -47,9 +47,8 @@ def extra(results: SweepResults, store: Store, data: str | Path | None) -> Table
     parts: list[Table] = []
     seen: set[str | int] = set()
     for trial in done:
-        try:
-            content = store.folder("weights").read(f"{trial.id}.safetensors")
-        except FileNotFoundError:
+        content = store.read_weights(trial.id)
+        if content is None:
             return None
         parts += looked_at(trial, load(content)["hidden.0.weight"], Digits(trial, data), seen)
     return pd.concat(parts, ignore_index=True)

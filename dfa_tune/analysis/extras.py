@@ -8,23 +8,34 @@ key stands for the repetitions that the table was made from: when others are don
 from __future__ import annotations
 
 import hashlib
-import io
+import warnings
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
 
 from dfa_tune.analysis.figure_modules import figure_module
 from dfa_tune.planning.sweep_results import SweepResults
+from dfa_tune.results import parquet_file
+from dfa_tune.results.parquet_file import DamagedFileError, ParquetFile
+from dfa_tune.results.reader import DamagedFileWarning
 from dfa_tune.results.store import Store
 
 
 def kept(results: SweepResults, store: Store) -> pd.DataFrame | None:
-    """The table that was kept for the repetitions in `results`; None where there is none."""
+    """The table that was kept for the repetitions in `results`; None where there is none.
+
+    A damaged one is passed over with a warning: `made` replaces it.
+    """
+    folder, name = store.folder("extras"), _file(results)
     try:
-        content = store.folder("extras").read(_file(results))
+        frame: pd.DataFrame = ParquetFile(folder.read(name)).read().to_pandas()
     except FileNotFoundError:
         return None
-    return pd.read_parquet(io.BytesIO(content))
+    except DamagedFileError as error:
+        warnings.warn(f"{folder.full(name)}: passed over: {error}", DamagedFileWarning, stacklevel=2)
+        return None
+    return frame
 
 
 def made(results: SweepResults, store: Store, data: str | Path | None = None) -> pd.DataFrame | None:
@@ -37,9 +48,8 @@ def made(results: SweepResults, store: Store, data: str | Path | None = None) ->
         return None
     found = kept(results, store)
     if found is None and (new := make(results, store, data)) is not None:
-        content = io.BytesIO()
-        new.to_parquet(content, index=False)
-        store.folder("extras").put(_file(results), content.getvalue())
+        content = parquet_file.encode(pa.Table.from_pandas(new, preserve_index=False))
+        store.folder("extras").put(_file(results), content)
         found = kept(results, store)  # as later readers get it: Parquet turns a list into an array
     return found
 

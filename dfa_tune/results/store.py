@@ -20,12 +20,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dfa_tune.errors import UserError
-from dfa_tune.results import complete, parquet_file, reader, schema
+from dfa_tune.results import checksum, complete, parquet_file, reader, schema
 from dfa_tune.results.complete import Copies
 from dfa_tune.results.parquet_file import DamagedFileError
 from dfa_tune.results.reader import DamagedFileWarning, Files
 from dfa_tune.results.storage import Folder, open_storage
 
+WEIGHTS = ".safetensors"
 NAME = r"[A-Za-z0-9_-]+"  # of a sweep's folder
 
 
@@ -72,8 +73,30 @@ class Store:
         return self.storage.full("/".join((self.name, *parts)))
 
     def save_weights(self, trial_id: str, tensors_bytes: bytes) -> None:
-        """Write a trial's weights, in safetensors' format, to `weights/<trial_id>.safetensors`."""
-        self.folder("weights").put(f"{trial_id}.safetensors", tensors_bytes)
+        """Write a trial's weights to `weights/<trial_id>.safetensors`, with the checksum of the file.
+
+        tensors_bytes: in safetensors' format; its metadata hold `checksum.UNSEALED`, or else ValueError
+        """
+        self.folder("weights").put(trial_id + WEIGHTS, checksum.seal(tensors_bytes))
+
+    def read_weights(self, trial_id: str) -> bytes | None:
+        """The file of a trial's weights; None where there is none, or, with a warning, a damaged one."""
+        folder, name = self.folder("weights"), trial_id + WEIGHTS
+        try:
+            content = folder.read(name)
+        except FileNotFoundError:
+            return None
+        if checksum.intact(content) is False:
+            warnings.warn(f"{folder.full(name)}: passed over: damaged", DamagedFileWarning, stacklevel=2)
+            return None
+        return content
+
+    def damaged_weights(self) -> set[str]:
+        """The ids of the trials whose weights are damaged: a run trains them again."""
+        folder = self.folder("weights")
+        names = [name for name in folder.files() if name.endswith(WEIGHTS)]
+        damaged = [name for name in names if checksum.intact(folder.read(name)) is False]
+        return {name.removesuffix(WEIGHTS) for name in damaged}
 
     def check_writable(self) -> None:
         """Raises UserError, naming the folder, unless results can really be written."""

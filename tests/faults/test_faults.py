@@ -280,6 +280,26 @@ def test_a_full_disk_is_told_and_leaves_no_torn_file(small_disk: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
+def test_a_trial_whose_weights_are_damaged_is_trained_again(tmp_path: Path) -> None:
+    space, results = write_space(tmp_path, epochs=1), tmp_path / "results"
+    space.write_text(space.read_text() + "save_weights: true\n")
+    with running(space, results) as run:
+        assert run.end(400)[0] == 0
+    store = Store(results, "faulty")
+    path = sorted(Path(store.path("weights")).iterdir())[1]
+    before, rows_before = path.read_bytes(), rows(space, results)
+    path.write_bytes(before[:-5] + bytes([before[-5] ^ 16]) + before[-4:])
+    assert store.damaged_weights() == {path.stem}
+    with running(space, results) as run:
+        code, out, err = run.end(400)
+    assert code == 0, err
+    assert "Nothing left to do" not in out
+    assert path.read_bytes() == before
+    pd.testing.assert_frame_equal(rows(space, results), rows_before, check_exact=True)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_two_runs_at_once_share_the_work(tmp_path: Path, expected: pd.DataFrame) -> None:
     space, results = write_space(tmp_path, EPOCHS), tmp_path / "results"
     with running(space, results, "--pack", "1") as first, running(space, results, "--pack", "2") as second:

@@ -9,6 +9,7 @@ from filelock import FileLock
 
 from dfa_tune.errors import UserError
 from dfa_tune.results import Leases, Store, failures, maintenance
+from dfa_tune.results.checksum import UNSEALED
 from dfa_tune.results.local_storage import ABANDONED, PARTIAL
 
 
@@ -91,7 +92,7 @@ OPERATIONS = {
     "compact": lambda store, rows: maintenance.compact(store),
     "read": lambda store, rows: store.read(),
     "done": lambda store, rows: store.done(),
-    "weights": lambda store, rows: store.save_weights("a", b""),
+    "weights": lambda store, rows: store.save_weights("a", UNSEALED.encode()),
     "lease": lambda store, rows: Leases(store).acquire("pack", ["a"]),
     "record failures": lambda store, rows: failures.record(store, "pack", ["a"], "x"),
     "clear failures": lambda store, rows: failures.clear(store),

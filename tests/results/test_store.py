@@ -8,13 +8,16 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from safetensors.numpy import load, save
 
 from dfa_tune.errors import UserError
-from dfa_tune.results import Store, maintenance
+from dfa_tune.results import Store, checksum, maintenance
+from dfa_tune.results.reader import DamagedFileWarning
 from dfa_tune.results.schema import SCHEMA
 
 
@@ -171,9 +174,36 @@ def test_a_name_that_is_no_folders_name_is_refused(tmp_path, name):
         Store(tmp_path, name)
 
 
-def test_weights_are_written_beside_the_rows(store):
-    store.save_weights("abc", b"tensors")
-    assert Path(store.path("weights", "abc.safetensors")).read_bytes() == b"tensors"
+def weights(value: float) -> bytes:
+    return save({"hidden.0.weight": np.full((4, 3), value)}, {checksum.KEY: checksum.UNSEALED})
+
+
+def test_weights_are_written_beside_the_rows_and_read_back(store):
+    store.save_weights("abc", weights(1.5))
+    assert Path(store.path("weights", "abc.safetensors")).is_file()
+    read = load(store.read_weights("abc"))
+    assert list(read) == ["hidden.0.weight"]
+    assert (read["hidden.0.weight"] == 1.5).all()
+    assert store.read_weights("other") is None
+
+
+def test_any_flipped_bit_of_weights_is_noticed_by_name(store):
+    store.save_weights("good", weights(1.0))
+    store.save_weights("bad", weights(1.5))
+    path = Path(store.path("weights", "bad.safetensors"))
+    content = path.read_bytes()
+    mark = content.index(checksum.MARK)
+    for at in [*range(0, mark, 7), *range(mark + len(checksum.MARK), len(content), 7)]:
+        path.write_bytes(content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :])
+        assert store.damaged_weights() == {"bad"}
+        with pytest.warns(DamagedFileWarning, match=r"weights/bad\.safetensors"):
+            assert store.read_weights("bad") is None
+
+
+def test_weights_of_version_0_1_have_no_checksum_and_are_read(store):
+    store.folder("weights").put("old.safetensors", save({"w": np.ones(3)}))
+    assert load(store.read_weights("old"))["w"].tolist() == [1, 1, 1]
+    assert store.damaged_weights() == set()
 
 
 def test_a_writable_place_passes_and_stays_without_files(store, epochs):

@@ -126,7 +126,10 @@ def _run_sweep(
     failures.clear(store)
     known = store.names()  # before they are read: files that come meanwhile are read again
     found = load_sweep_results(sweep, store.location, data=data)
-    state = SweepState(found.plan, store, found.rows, known)
+    rows = found.rows
+    if sweep.save_weights:  # damaged weights are made again
+        rows = rows[~rows["trial_id"].isin(store.damaged_weights())]
+    state = SweepState(found.plan, store, rows, known)
     taken_over = state.take_over()
     before, resources = state.count(), resources or Resources()
     failed: list[Failure] = []

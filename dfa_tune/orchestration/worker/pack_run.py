@@ -14,6 +14,7 @@ from dfa_tune.orchestration.packs.pack import Pack
 from dfa_tune.orchestration.worker.checkpoints import Checkpoint, Checkpoints, check_rows
 from dfa_tune.orchestration.worker.pack_config import PackConfig
 from dfa_tune.problems.datasets import check_digest
+from dfa_tune.results import checksum
 from dfa_tune.results.provenance import learning_code, metadata
 from dfa_tune.results.store import Store
 
@@ -150,7 +151,8 @@ class PackRun:
         from safetensors.torch import save
 
         for member, trial in enumerate(self.pack.trials):
-            self._store.save_weights(trial.id, save(self.training.weights(member)))
+            content = save(self.training.weights(member), {checksum.KEY: checksum.UNSEALED})
+            self._store.save_weights(trial.id, content)
 
 
 def out_of_memory(error: BaseException) -> bool:
