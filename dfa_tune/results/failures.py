@@ -46,8 +46,10 @@ def failures(store: Store) -> dict[str, Failure]:
     found: dict[str, Failure] = {}
     for name in folder.files():
         try:
-            failure = Failure.model_validate_json(folder.read(name, LARGEST_FILE), strict=True)
-        except (FileNotFoundError, ValueError):
+            failure = parse(folder.read(name, LARGEST_FILE))
+        except FileNotFoundError:
+            continue
+        if failure is None:
             continue
         # The file may be anybody's, and its text is printed
         shown = failure.model_copy(
@@ -58,6 +60,14 @@ def failures(store: Store) -> dict[str, Failure]:
         )
         found |= dict.fromkeys(failure.trials, shown)
     return found
+
+
+def parse(content: bytes) -> Failure | None:
+    """The failure that a file holds; None if it is not a failure."""
+    try:
+        return Failure.model_validate_json(content, strict=True)
+    except ValueError:
+        return None
 
 
 def _utf_8(text: str) -> str:

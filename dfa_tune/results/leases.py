@@ -68,6 +68,14 @@ class LeaseInfo:
 _LEASE = TypeAdapter(LeaseInfo)
 
 
+def parse(content: bytes) -> LeaseInfo | None:
+    """The lease that a file holds; None if it is not a lease."""
+    try:
+        return _LEASE.validate_json(content, strict=True)
+    except ValueError:
+        return None
+
+
 @cache
 def _machine() -> str:
     """This boot of this machine, and its namespace of process ids; "" where there is no /proc."""
@@ -150,6 +158,6 @@ class Leases:
     def _get(self, pack_id: str) -> LeaseInfo | None:
         """The pack's lease; None if it has been released meanwhile, or the file is not a lease."""
         try:
-            return _LEASE.validate_json(self._folder.read(f"{pack_id}.json", LARGEST_FILE), strict=True)
-        except (FileNotFoundError, ValueError):
+            return parse(self._folder.read(f"{pack_id}.json", LARGEST_FILE))
+        except FileNotFoundError:
             return None

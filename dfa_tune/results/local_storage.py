@@ -156,6 +156,14 @@ class LocalStorage:
             (partial / name).rename(target / name)
             (target / name).rmdir()
 
+    def links(self, sweep: str) -> list[str]:
+        top = self.root / sweep
+        if top.is_symlink():
+            return [sweep]
+        walk = ((Path(folder), [*folders, *files]) for folder, folders, files in os.walk(top))
+        found = [folder / name for folder, names in walk for name in names]
+        return sorted(path.relative_to(self.root).as_posix() for path in found if path.is_symlink())
+
     def remove_partial(self, sweep: str) -> None:
         for folder in self.folders(sweep):
             for name in self.files(f"{sweep}/{folder}"):

@@ -134,6 +134,9 @@ class ObjectStore:
         except UserError as error:
             raise UserError(str(error).replace(self.full(probe), self.full(folder))) from None
 
+    def links(self, sweep: str) -> list[str]:
+        return []
+
     def remove_partial(self, sweep: str) -> None:
         pass  # there are none
 

@@ -66,6 +66,9 @@ class Storage(Protocol):
     def check_writable(self, folder: str) -> None:
         """Raises UserError unless files can really be written to `folder`; leaves nothing behind."""
 
+    def links(self, sweep: str) -> list[str]:
+        """Paths of the links in the folder `sweep` and of that folder itself if it is one, sorted."""
+
     def remove_partial(self, sweep: str) -> None:
         """Remove the partial files that killed writers left in the folder `sweep` of the root."""
 
