@@ -19,7 +19,7 @@ def run(command: str, space: Path, results: Path) -> subprocess.CompletedProcess
     words = [sys.executable, "-m", "dfa_tune", "run", str(space), "--results", str(results)]
     script = f"set -o pipefail; {command.replace('RUN', shlex.join(words))}"
     return subprocess.run(
-        ["bash", "-c", script],  # noqa: S607
+        ["bash", "-c", script],
         capture_output=True,
         text=True,
         timeout=280,
