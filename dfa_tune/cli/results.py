@@ -142,6 +142,35 @@ def compact(space: Space, results: Results = "results") -> None:
     say(f"{sweep.name}: {removed} fewer files")
 
 
+@app.command(rich_help_panel="Results", epilog="Example: dfa-tune check --results /shared/results")
+def check(
+    space: Annotated[
+        str | None, typer.Argument(metavar="SPACE", help="A name or a YAML file; default: all results.")
+    ] = None,
+    results: Results = "results",
+) -> None:
+    """Read all results, and say what is damaged, foreign, there twice or of older numerics; move nothing."""
+    from dfa_tune.planning.trial import NUMERICS_VERSION
+    from dfa_tune.results.check import KINDS, check, sweep_names
+    from dfa_tune.results.store import Store
+
+    names = sweep_names(results) if space is None else [sweep_of(space, None, None, results).name]
+    kinds: set[str] = set()
+    for name in names:
+        store = Store(results, name)
+        findings = check(store, NUMERICS_VERSION)
+        say(f"{name}: {len(store.done())} complete trials, {len(findings) or 'no'} findings")
+        for finding in findings:
+            kinds.add(finding.kind)
+            say(f"  {finding.kind:<10}  {finding.path}: {finding.message}")
+    if not names:
+        say(f"no results in {results}")
+    for kind in KINDS:
+        if kind in kinds:
+            say(f"{kind}: {KINDS[kind]}")
+    raise typer.Exit(1 if kinds else 0)
+
+
 @app.command("repeat", hidden=True)  # its name in version 0.1
 @app.command(rich_help_panel="Results", epilog="Example: dfa-tune reproduce 0a1b2c3d4e5f6a7b")
 def reproduce(

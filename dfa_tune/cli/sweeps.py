@@ -88,7 +88,9 @@ def plan(
     say(f"  packs       {len(packs)} ready, {slots} at once{later}")
     if packs:
         say(f"  memory      {_memory_text(packs, -(-slots // nodes))}")
-    if guess is None:
+    if not count.remaining:
+        say("  time        none: everything is done")
+    elif guess is None:
         say("  time        unknown: no trial of this space has run on a GPU yet; run a few there first")
     else:
         how = "measured on this space's finished trials" if guess.measured else "a rough estimate"

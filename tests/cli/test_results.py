@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -103,3 +104,17 @@ def test_a_report_that_cannot_be_written_is_refused(output: str, ran, tmp_path: 
     assert code == 2
     assert output.removesuffix("/report.html") in err
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_check_is_clean_after_a_run_and_says_what_is_wrong(ran, tmp_path: Path, invoke) -> None:
+    results = tmp_path / "results"
+    shutil.copytree(ran.results, results)
+    for space in ([], [str(ran.space)]):
+        code, out, _ = invoke("check", *space, "--results", str(results))
+        assert (code, f"tiny: {ran.trials} complete trials, no findings\n" in out) == (0, True)
+    (results / "tiny" / "epochs" / "notes.txt").write_text("mine")
+    code, out, _ = invoke("check", "--results", str(results))
+    assert code == 1
+    assert f"  foreign     {results / 'tiny' / 'epochs' / 'notes.txt'}: " in out
+    assert "\nforeign: not a file of dfa_tune's\n" in out
+    assert (results / "tiny" / "epochs" / "notes.txt").read_text() == "mine"
