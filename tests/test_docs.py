@@ -88,6 +88,6 @@ def test_every_class_and_function_that_the_architecture_names_is_defined() -> No
     diagram = re.findall(r"\b[A-Z][a-z]+(?:[A-Z][a-z]+)+\b", ARCHITECTURE.split("```")[1])
     names = {part for name in [*code_names, *diagram] for part in name.split(".")}
     assert len(names) > 15
-    known = set(re.findall(r"(?:class|def) (\w+)|^(\w+)(?=[:=] )|^ +(\w+) = ", SOURCES, re.MULTILINE))
-    defined = {name for groups in known for name in groups} | set(re.findall(r"^([A-Z_]+)\b", SOURCES, re.M))
+    found = re.findall(r"(?:class|def) (\w+)|^ *(\w+)(?:: .*)?(?: = |$)", SOURCES, re.MULTILINE)
+    defined = {name for groups in found for name in groups}
     assert sorted(names - defined) == []
