@@ -1,7 +1,7 @@
 """The report: one self-contained HTML file with claims, figures, tables, provenance and settings.
 
-Everything that it shows was written by somebody, and may be a stranger's: Jinja2 escapes all of it,
-figures are images that run nothing, and the page's own policy allows its one script alone.
+What it shows may come from a stranger. So Jinja2 escapes all of it, figures are images, in which no script
+runs, and the page's security policy allows only its own script.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Cell:
-    """A table's cell: what it says, and what it is sorted by."""
+    """A cell of a table: its text, and the value that the column is sorted by."""
 
     text: str
     value: str | float
@@ -42,7 +42,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Table:
-    """A table with its CSV, as a data URI."""
+    """A table, and the same rows as CSV in a data URI."""
 
     title: str
     columns: list[str]
@@ -52,7 +52,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Section:
-    """What the report shows of one space; images are data URIs, "" where there is none."""
+    """What the report shows of one space; figures are data URIs, "" if there is none."""
 
     sweep: Sweep
     figure: str
@@ -68,17 +68,18 @@ def report(
     data: str | Path | None = None,
     overrides: Sequence[str] = (),
 ) -> str:
-    """The HTML of these spaces (names, or paths of YAML files), or of all that come with the library.
+    """The HTML for these spaces (names, or paths of YAML files), or for all bundled ones.
 
-    The claims are those that the spaces decide; spaces without results are listed as not run. Raises
-    UserError where there are no results at all.
+    It has the claims about these spaces; spaces without results are listed as not run. Raises UserError if
+    there are no results at all.
     """
     sweeps = [load_sweep(space, overrides=overrides, results=results) for space in spaces or space_names()]
     known = [(sweep, gather(sweep, results, data)) for sweep in sweeps]
     done = [(sweep, found) for sweep, found in known if not found.rows.empty]
     if not done:
         names = ", ".join(sweep.name for sweep in sweeps)
-        raise UserError(f"no results of {names} in {results} yet; run: dfa-tune run SPACE")
+        first = spaces[0] if spaces else "quickstart"
+        raise UserError(f"no results of {names} in {results} yet; run: dfa-tune run {first}")
     judged = _claims(results, spaces, sweeps, data, overrides)
     script = (TEMPLATES / "report.js").read_text()
     return _template().render(
@@ -96,7 +97,7 @@ def report(
 
 
 def section(found: SweepResults, store: Store) -> Section:
-    """One space: its figures, its tables and where its files come from."""
+    """The figures, the tables and the provenance of one space."""
     sweep, key = found.sweep, figures.key(found)
     made = [
         table("Final test accuracy", tables.summary_table(found)),
@@ -112,16 +113,16 @@ def section(found: SweepResults, store: Store) -> Section:
 
 
 def table(title: str, rows: Sequence[Row]) -> Table:
-    """Rows of equal keys as a table; the first column, the method, as it is, numbers to three digits."""
+    """Rows with the same keys as a table; numbers are rounded to three decimals, rates to three digits."""
     columns = list(rows[0]) if rows else []
     cells = [[_cell(name, row[name]) for name in columns] for row in rows]
     return Table(title, [HEADINGS.get(name, name) for name in columns], cells, _csv(rows))
 
 
 def image(store: Store, name: str, key: str, draw: Callable[[], Figure | None]) -> str:
-    """The figure as an SVG in a data URI, "" where there is none: an image runs no script that is in it.
+    """The figure as an SVG image in a data URI; "" if there is none.
 
-    The saved file if it was made of the same (`key`), for drawing takes a second or two; else drawn anew.
+    Drawing takes a second or two, so the saved file is used if it was made from the same results (`key`).
     """
     try:
         content = store.folder("figures").read(f"{name}.svg")
@@ -142,7 +143,7 @@ def _claims(
     data: str | Path | None,
     overrides: Sequence[str],
 ) -> list[Judged]:
-    """The claims that `spaces` decide, all where none is named; none where no claim is about them."""
+    """The claims about `spaces`, or all claims if none is named; empty if no claim is about them."""
     names = set[str]().union(*(claim.spaces for claim in load_claims()))
     about = [s for s, sweep in zip(spaces, sweeps, strict=False) if sweep.figure_name in names]
     if spaces and not about:
@@ -161,7 +162,7 @@ def _cell(name: str, value: Any) -> Cell:
 
 
 def _csv(rows: Sequence[Row]) -> str:
-    """A data URI of the rows with all their digits. Text that a spreadsheet would compute is quoted by '."""
+    """A data URI of the rows with all their digits; text that a spreadsheet would compute begins with '."""
     text = io.StringIO()
     if rows:
         writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")

@@ -1,4 +1,4 @@
-"""What became of each claim: measured, tested, corrected for the number of claims, and judged."""
+"""Claims judged: what was measured, how it was tested, and the verdict, corrected for their number."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ HOLDS, FAILS, UNDECIDED, NOT_RUN = "holds", "does not hold", "undecided", "not r
 
 @dataclass(frozen=True, kw_only=True)
 class Judged:
-    """A claim with what was measured.
+    """A claim with what was measured and the verdict.
 
-    `part` names the weakest of the combinations that it is about, which `measured` and its 95% interval are
-    of. `p_holds` and `p_fails` are the p-values for the claim and for its opposite, None where nothing is
-    tested: then `verdict` is known at once.
+    `measured` and its 95% interval are those of the weakest combination that the claim is about, which `part`
+    names. `p_holds` and `p_fails` are the p-values of the claim and of its opposite, corrected for the number
+    of claims; both are None where nothing is tested.
     """
 
     claim: AnyClaim
@@ -46,7 +46,7 @@ class Judged:
     verdict: str = NOT_RUN
 
     def row(self) -> dict[str, Any]:
-        """The row of `dfa-tune verify --json`: never NaN."""
+        """The row of `dfa-tune verify --json`, without NaN."""
         numbers = {"measured": self.measured, "low": self.low, "high": self.high}
         return {
             "id": self.claim.id,
@@ -67,11 +67,11 @@ def verify(
     overrides: Sequence[str] = (),
     claims: Sequence[AnyClaim] | None = None,
 ) -> list[Judged]:
-    """Every claim, or those that need one of `spaces` (names, or paths of YAML files), judged.
+    """The verdicts on all claims, or on those about one of `spaces` (names, or paths of YAML files).
 
     A space that is a variant of fig_3_4 takes its place; `overrides` change the spaces of what is shown.
-    All claims are evaluated, for p-values are corrected for all of them whichever are shown. Raises
-    UserError where no claim needs a space.
+    P-values are corrected for the number of all claims, whichever are shown, so all of them are evaluated.
+    Raises UserError if no claim is about a space, or if a claim is about what its space does not have.
     """
     claims = load_claims() if claims is None else claims
     names = sorted(set[str]().union(*(claim.spaces for claim in claims)))
@@ -97,15 +97,17 @@ def verify(
 
 
 def summary(judged: Sequence[Judged]) -> str:
-    """How many claims hold, do not, are undecided or not run."""
+    """How many claims hold, do not hold, are undecided, or are not run."""
     counts = Counter(one.verdict for one in judged)
-    words = {HOLDS: "hold", FAILS: "do not hold", UNDECIDED: "are undecided", NOT_RUN: "are not run"}
-    listed = ", ".join(f"{counts[verdict]} {word}" for verdict, word in words.items() if counts[verdict])
-    return f"Of {len(judged)} claims {listed}."
+    one = {HOLDS: "holds", FAILS: "does not hold", UNDECIDED: "is undecided", NOT_RUN: "is not run"}
+    several = {HOLDS: "hold", FAILS: "do not hold", UNDECIDED: "are undecided", NOT_RUN: "are not run"}
+    found = [(counts[verdict], verdict) for verdict in one if counts[verdict]]
+    listed = [f"{count} {one[verdict] if count == 1 else several[verdict]}" for count, verdict in found]
+    return f"Of {len(judged)} {'claim' if len(judged) == 1 else 'claims'} {', '.join(listed)}."
 
 
 def shown(value: float | None) -> str:
-    """A measured value: thousandths, as accuracies have; two digits of a small one; a large ratio whole."""
+    """A measured value with three decimals; a small one with two digits, a large one without decimals."""
     if value is None or not math.isfinite(value):
         return "-"
     if 0 < abs(value) < 0.01:
@@ -114,16 +116,16 @@ def shown(value: float | None) -> str:
 
 
 def gather(sweep: Sweep, results: str | Path, data: str | Path | None = None) -> SweepResults:
-    """What there is of one space under `results`."""
+    """The results of one space under `results`, with the extra table of its figure."""
     found = load_sweep_results(sweep, results, data=data)
     return replace(found, extra=extras.kept(found, Store(results, sweep.name)))
 
 
 def judge(claims: Sequence[AnyClaim], known: Mapping[str, SweepResults]) -> list[Judged]:
-    """Each claim, in order, with its verdict.
+    """The verdict on each claim, in order.
 
-    Holm's correction over the claims that could be tested: the risk that any claim is wrongly said to hold
-    is at most LEVEL, and so is the risk that any is wrongly said not to.
+    P-values have Holm's correction over the claims that could be tested. So the probability that any claim is
+    wrongly said to hold is at most LEVEL, and the probability that any is wrongly said not to hold as well.
     """
     measured = [MEASURES[claim.kind](claim, known) for claim in claims]
     tested = [i for i, one in enumerate(measured) if one.p_holds is not None and one.p_fails is not None]
@@ -136,7 +138,7 @@ def judge(claims: Sequence[AnyClaim], known: Mapping[str, SweepResults]) -> list
 
 
 def _mean(claim: Mean, known: Mapping[str, SweepResults]) -> Judged:
-    """All parts must hold, so the largest p-value is the claim's; one part that fails refutes it."""
+    """All parts must hold, so the largest p-value is that of the claim; one part that fails refutes it."""
     parts = _parts(claim, known)
     if parts is None:
         return Judged(claim=claim)
@@ -153,7 +155,7 @@ def _mean(claim: Mean, known: Mapping[str, SweepResults]) -> Judged:
 
 
 def _parts(claim: Combination, known: Mapping[str, SweepResults]) -> dict[str, list[float]] | None:
-    """The values of each combination; None unless all have some."""
+    """The values of each combination; None if one of them has none."""
     found = {label: _sample(terms, claim.space, known) for label, terms in claim.parts()}
     return found if all(found.values()) else None
 
@@ -164,7 +166,7 @@ def _sample(terms: list[Term], space: str, known: Mapping[str, SweepResults]) ->
 
 
 def _test(claim: Mean, sample: list[float]) -> tuple[float, float]:
-    """(p that it holds, p that it fails) for one combination; (1, 1) where one value tells nothing."""
+    """The p-values that one combination holds and that it fails; both are 1 for a single value."""
     if claim.near is not None and claim.within is not None:
         return p_within(sample, claim.near, claim.within) or (1.0, 1.0)
     above = p_above(sample, float(claim.above if claim.above is not None else claim.below or 0.0))
@@ -174,7 +176,7 @@ def _test(claim: Mean, sample: list[float]) -> tuple[float, float]:
 
 
 def _slack(claim: Mean, sample: list[float]) -> float:
-    """How far the mean is on the claimed side."""
+    """How far the mean lies on the claimed side of the bound."""
     mean = sum(sample) / len(sample)
     if claim.near is not None and claim.within is not None:
         return claim.within - abs(mean - claim.near)

@@ -132,8 +132,10 @@ def test_a_saved_figure_is_shown_while_it_fits_and_else_drawn_anew(published, mo
 
 
 def test_no_results_at_all_are_an_error_that_says_what_to_run(tmp_path) -> None:
-    with pytest.raises(UserError, match=r"no results of fig_3_1 in .*dfa-tune run"):
+    with pytest.raises(UserError, match=r"no results of fig_3_1 in .*dfa-tune run fig_3_1$"):
         report(tmp_path, spaces=["fig_3_1"])
+    with pytest.raises(UserError, match=r"dfa-tune run quickstart$"):
+        report(tmp_path)
 
 
 @pytest.fixture

@@ -130,7 +130,7 @@ def test_the_rows_for_machines_have_the_promised_keys_and_never_nan(verdicts) ->
     for one in judged:
         assert set(json.loads(json.dumps(one.row(), allow_nan=False))) == keys
     assert judged[1].row()["measured"] is None
-    assert summary(judged) == "Of 2 claims 1 hold, 1 are not run."
+    assert summary(judged) == "Of 2 claims 1 holds, 1 is not run."
 
 
 def test_a_space_that_no_claim_is_about_is_refused(tmp_path) -> None:

@@ -1,4 +1,4 @@
-// Sorts a table by the column whose heading is pressed: up, then down. Without this the page is whole.
+// Sorts a table by the column whose heading is clicked: ascending, then descending. Nothing else needs it.
 for (const button of document.querySelectorAll("th button")) {
   button.addEventListener("click", () => {
     const heading = button.closest("th");
@@ -8,7 +8,7 @@ for (const button of document.querySelectorAll("th button")) {
     const key = (row) => row.cells[column].dataset.value ?? "";
     const compare = (a, b) => {
       const [x, y] = [key(a), key(b)];
-      if (x === "" || y === "") return (x === "") - (y === ""); // what is missing comes last
+      if (x === "" || y === "") return (x === "") - (y === ""); // missing values come last
       const [m, n] = [Number(x), Number(y)];
       const order = Number.isNaN(m) || Number.isNaN(n) ? x.localeCompare(y) : m - n;
       return down ? -order : order;
