@@ -22,7 +22,7 @@ def ends(results: SweepResults) -> pd.DataFrame:
 
 
 def error_along(ax: Axes, results: SweepResults, ended: pd.DataFrame, axis: str) -> None:
-    """The test error against `axis`, "n" or "d", the other one as in the thesis."""
+    """The test error against `axis`, "n" or "d", with the other one fixed as in the thesis."""
     other, fixed = ("d", D) if axis == "n" else ("n", N)
     panels.final_by_axis(ax, results, ended[ended[other] == fixed], axis, error=True)
     ax.set_title(f"{other} = {fixed}", fontsize=10)

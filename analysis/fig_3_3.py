@@ -10,7 +10,7 @@ from dfa_tune.planning.sweep_results import SweepResults
 
 
 def figure(results: SweepResults) -> Figure:
-    """Left: final accuracies. Right: the rates tried, for the thesis says that the best ones differ a lot."""
+    """Left: final accuracies. Right: the rates tried, whose best ones differ a lot, as the thesis says."""
     if results.axis_names:  # a list was given with --set
         return figures.default(results)
     drawing, (final, tried) = layout.canvas(2, results)

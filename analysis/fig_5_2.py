@@ -1,8 +1,8 @@
 """Figure 5.2: what networks that learnt the parity of three digits make of one digit (thesis chapter 5).
 
-A t-SNE picture as in the thesis, and, because a picture is not a measurement, how often a linear probe
-reads the digit from the same representation, from an untrained network's, and from the pixels.
-The first time it takes minutes, and needs the weights and the data; then it is kept with the results.
+It has a t-SNE picture, as in the thesis. A picture is not a measurement, so it also shows how often a linear
+probe reads the digit from the same representation, from that of an untrained network, and from the pixels.
+The first time it takes minutes and needs the weights and the data; then the table is kept with the results.
 
 Draw it with `dfa-tune plot fig_5_2`.
 """
@@ -35,8 +35,8 @@ LAYERS = {"pixels": "#000000", "before ReLU": styles.COLOURS[0], "after ReLU": s
 def extra(results: SweepResults, store: Store, data: str | Path | None) -> Table | None:
     """Rows of the picture (method, digit, x, y) and of the probes (representation, layer, seed, accuracy).
 
-    `representation` is the network's method, "untrained" or "pixels". None until all repetitions are done,
-    or where their weights or the data are not here.
+    `representation` is the method of the network, "untrained" or "pixels". None until all repetitions are
+    done, or if their weights or the data are not here.
     """
     known, dataset = results.scores, results.sweep.dataset
     trials = [trial for cell in results.plan.cells for trial in cell.repeat_trials(known) or []]
@@ -109,7 +109,7 @@ def probes(name: str, seed: int, weight: Any, digits: Digits) -> Table:
 
 
 def picture(method: str, weight: Any, digits: Digits) -> Table:
-    """Where t-SNE puts each test digit's representation."""
+    """The place of each test digit's representation in the t-SNE picture."""
     own = representation.blocks(weight, digits.k, digits.shape)
     hidden = representation.represent(digits.test, own)
     placed = representation.embed(hidden.reshape(-1, hidden.shape[-1]))
@@ -122,7 +122,7 @@ def figure(results: SweepResults) -> Figure:
     """Each method's picture by digit and by parity, then the probes."""
     looked = results.extra
     methods = list(dict.fromkeys(cell.method.name for cell in results.plan.cells))
-    # Two pictures a line, and what is measured beside the first
+    # Two pictures per row; the probes are beside the first two
     drawing, axes = layout.canvas(3 * len(methods), results)
     for line, method in enumerate(methods):
         by_digit, by_parity, third = axes[3 * line : 3 * line + 3]
@@ -134,8 +134,8 @@ def figure(results: SweepResults) -> Figure:
             bar_panel(third, methods, looked)
     shown = 0 if looked is None else int((looked["method"] == methods[0]).sum())
     note = (
-        f"t-SNE of {shown:,} single test digits, each times its own block of the first layer's weights:"
-        " the positions in a tuple have different blocks, and a probe each."
+        f"t-SNE of {shown:,} single test digits, each multiplied by the block of the first layer's weights"
+        " that belongs to its position in the tuple. Each position has its own probe."
     )
     return layout.caption_below(drawing, f"{captions.caption(results)} {note}")
 

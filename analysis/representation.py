@@ -1,6 +1,6 @@
-"""What a network that learnt the parity of k digits makes of a single one (thesis chapter 5).
+"""How a network that learnt the parity of k digits represents a single one (thesis chapter 5).
 
-Shapes: N images, `pixels` values each, H hidden units, k digits in a tuple. NumPy and scikit-learn alone.
+Shapes: N images of `pixels` values each, H hidden units, k digits in a tuple.
 """
 
 from __future__ import annotations
@@ -47,8 +47,9 @@ def probe(
 ) -> float:
     """How often a linear classifier reads the digit from a representation: accuracy on the test images.
 
-    `train` (N, F) and `test` (M, F) are standardised by the training images. One-against-all ridge regression
-    with `penalty` on the squared weights: closed form, so that it has neither a seed nor steps to choose.
+    `train` (N, F) and `test` (M, F) are standardised by the training images. The classifier is
+    one-against-all ridge regression with `penalty` on the squared weights: it has a closed form, and so
+    neither a seed nor a step size.
     """
     from sklearn.linear_model import RidgeClassifier
     from sklearn.pipeline import make_pipeline
@@ -64,7 +65,7 @@ def probe_positions(
 ) -> float:
     """The mean over positions of `probe`, one probe each: representations (N, k, F), digits (N, k).
 
-    Every position has weights of its own, so that one probe for all would have to undo k maps at once.
+    Every position has its own weights, so a single probe would have to invert k different maps at once.
     """
     scores = [
         probe(train[:, at], train_digits[:, at], test[:, at], test_digits[:, at])

@@ -1,10 +1,10 @@
-"""Fills the numbers into docs/RESULTS.md and README.md, so that nobody types any.
+"""Fills tables and numbers into docs/RESULTS.md and README.md, so that nobody types them.
 
 python analysis/results_tables.py docs/RESULTS.md README.md --results docs/results
 
-Between `<!-- begin: WHAT -->` and `<!-- end -->` everything is replaced. WHAT is `claims` (the table),
-`claims SPACE,SPACE` (those about them, as `dfa-tune verify SPACE SPACE` judges them), `verdicts` (how many
-hold), `summary SPACE` (rates and final accuracies), `figure SPACE` or `provenance`.
+Everything between `<!-- begin: WHAT -->` and `<!-- end -->` is replaced. WHAT is `claims` (the table),
+`claims SPACE,SPACE` (those about these spaces, as `dfa-tune verify SPACE SPACE` judges them), `verdicts` (how
+many hold), `summary SPACE` (rates and final accuracies), `figure SPACE` or `provenance`.
 """
 
 import argparse

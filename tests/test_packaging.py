@@ -116,7 +116,7 @@ def test_from_the_wheel_figures_claims_and_the_reports_page_are_found(
 ) -> None:
     code = (
         "from dfa_tune.analysis import figure_modules, report; from dfa_tune.config import claims;"
-        "print(hasattr(figure_modules.figure_module('fig_2_2'), 'figure'), len(claims.load_claims()) >= 20,"
+        "print(hasattr(figure_modules.load_module('fig_2_2'), 'figure'), len(claims.load_claims()) >= 20,"
         " (report.TEMPLATES / 'report.html.j2').is_file())"
     )
     ended = python("-c", code, path=installed, cwd=tmp_path)

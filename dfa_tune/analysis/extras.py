@@ -43,7 +43,7 @@ def made(results: SweepResults, store: Store, data: str | Path | None = None) ->
 
     None where the figure needs no such table, or where the data or weights that it takes are not here.
     """
-    make = getattr(figure_module(results.sweep.figure_name), "extra", None)
+    make = getattr(figure_module(results.sweep), "extra", None)
     if make is None:
         return None
     found = kept(results, store)

@@ -26,7 +26,7 @@ def draw(results: SweepResults) -> Figure:
 
     The module `analysis/NAME.py` draws it for a bundled space and its variants, otherwise `default` does.
     """
-    module = figure_module(results.sweep.figure_name)
+    module = figure_module(results.sweep)
     figure: Figure = (default if module is None else module.figure)(results)
     figure.set_label(results.sweep.name)
     return figure

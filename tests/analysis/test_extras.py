@@ -16,13 +16,13 @@ from dfa_tune.results.store import Store
 
 @pytest.fixture
 def results(plan, trained) -> SweepResults:
-    """The results of a sweep that has the figure module `tiny`."""
-    return trained(Plan(replace(plan().sweep, figure_name="tiny")))
+    """The results of a sweep that has the figure module `quickstart`."""
+    return trained(Plan(replace(plan().sweep, figure_name="quickstart")))
 
 
 def test_a_table_is_made_once_and_kept_for_these_repetitions(results, figure_folder, tmp_path) -> None:
     calls = tmp_path / "calls"
-    (figure_folder / "tiny.py").write_text(
+    (figure_folder / "quickstart.py").write_text(
         "import pandas as pd\n"
         "def extra(results, store, data):\n"
         f"    with open({str(calls)!r}, 'a') as file:\n        file.write('x')\n"
@@ -41,7 +41,7 @@ def test_a_table_is_made_once_and_kept_for_these_repetitions(results, figure_fol
 
 
 def test_a_damaged_table_is_made_anew_or_else_not_used(results, figure_folder, tmp_path) -> None:
-    (figure_folder / "tiny.py").write_text(
+    (figure_folder / "quickstart.py").write_text(
         "import pandas as pd\ndef extra(results, store, data):\n    return pd.DataFrame({'digit': [1, 2]})\n"
     )
     store = Store(tmp_path / "results", "tiny")
@@ -64,7 +64,7 @@ def test_a_damaged_table_is_made_anew_or_else_not_used(results, figure_folder, t
 
 
 def test_a_table_of_version_0_1_has_no_checksum_and_is_read(results, figure_folder, tmp_path) -> None:
-    (figure_folder / "tiny.py").write_text(
+    (figure_folder / "quickstart.py").write_text(
         "import pandas as pd\ndef extra(results, store, data):\n    return pd.DataFrame({'digit': [1, 2]})\n"
     )
     store = Store(tmp_path / "results", "tiny")
@@ -75,7 +75,7 @@ def test_a_table_of_version_0_1_has_no_checksum_and_is_read(results, figure_fold
 
 
 def test_a_figure_without_an_extra_table_keeps_nothing(results, figure_folder, tmp_path) -> None:
-    (figure_folder / "tiny.py").write_text("def figure(results): ...\n")
+    (figure_folder / "quickstart.py").write_text("def figure(results): ...\n")
     assert extras.made(results, Store(tmp_path / "results", "tiny")) is None
     assert not (tmp_path / "results").exists()
 
@@ -83,7 +83,7 @@ def test_a_figure_without_an_extra_table_keeps_nothing(results, figure_folder, t
 def test_a_figures_key_is_the_same_when_its_table_was_made_and_when_it_was_kept(
     results, figure_folder, tmp_path
 ) -> None:
-    (figure_folder / "tiny.py").write_text(
+    (figure_folder / "quickstart.py").write_text(
         "import pandas as pd\n"
         "def extra(results, store, data):\n    return pd.DataFrame({'pixels': [[0, 255], [1, 2]]})\n"
     )

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from dfa_tune.analysis import figures
-from dfa_tune.analysis.figure_modules import figure_module, figure_source
+from dfa_tune.analysis import extras, figures
+from dfa_tune.analysis.figure_modules import figure_module, figure_source, load_module
 from dfa_tune.bundled import bundled
 from dfa_tune.planning.plan import Plan
 from dfa_tune.planning.sweep import load_sweep, space_names
+from dfa_tune.results.store import Store
 
 
 def titles(figure) -> list[str]:
@@ -22,25 +23,24 @@ def test_a_module_imports_another_one_beside_it(figure_folder) -> None:
     (figure_folder / "tiny.py").write_text(
         "from . import shared\ndef figure(results): return shared.NUMBER\n"
     )
-    module = figure_module("tiny")
-    assert module is not None
+    module = load_module("tiny")
     assert module.__name__ == "dfa_tune_figures.tiny"
     assert module.figure(None) == 7
 
 
-def test_a_space_without_a_module_of_its_own_has_none(figure_folder) -> None:
-    assert figure_module(None) is None
-    assert figure_module("tiny") is None
-    assert figure_source("tiny") == figure_source(None) == b""
+def test_a_space_whose_module_does_not_exist_has_none(plan, figure_folder) -> None:
+    assert figure_module(plan().sweep) is None
+    assert figure_module(load_sweep("quickstart")) is None
+    assert figure_source("quickstart") == figure_source(None) == b""
 
 
 def test_the_figure_is_drawn_by_the_module_and_named_after_the_sweep(plan, trained, figure_folder) -> None:
-    (figure_folder / "tiny.py").write_text(
+    (figure_folder / "quickstart.py").write_text(
         "from matplotlib.figure import Figure\n"
         "def figure(results):\n    return Figure(figsize=(1, len(results.rows)))\n"
     )
     plan = plan()
-    bundled_sweep = replace(plan.sweep, figure_name="tiny")
+    bundled_sweep = replace(plan.sweep, figure_name="quickstart")
     figure = figures.draw(trained(Plan(bundled_sweep)))
     assert figure.get_figheight() == 48
     assert figure.get_label() == "tiny"
@@ -62,6 +62,23 @@ def test_a_variant_is_drawn_as_the_space_that_it_names(space: Path, trained) -> 
     assert figure.get_label() == "mine"
 
 
+@pytest.mark.parametrize("other", ["fig_2_2", "fig_3_6"])
+def test_a_variant_with_another_kind_of_problem_has_the_default_figure(
+    space: Path, trained, other: str
+) -> None:
+    space.write_text(space.read_text().replace("name: tiny", f"name: mine\nvariant_of: {other}"))
+    results = trained(Plan(load_sweep(space)))
+    assert titles(figures.draw(results)) == titles(figures.default(results))
+
+
+def test_an_option_that_changes_the_kind_of_problem_gives_the_default_figure(trained, tmp_path) -> None:
+    clusters = "problem={kind: clusters, clusters: 2, n: 8, d: 4, test_samples: 10}"
+    sweep = load_sweep("fig_2_1", overrides=[clusters, "tuning.at={}", "training.epochs=2", "repetitions=1"])
+    results = trained(Plan(sweep))
+    assert titles(figures.draw(results)) == titles(figures.default(results))
+    assert extras.made(results, Store(tmp_path, "fig_2_1")) is None
+
+
 def test_a_python_file_beside_a_space_is_not_executed(space: Path, trained, figure_folder) -> None:
     (space.parent / "tiny.py").write_text("raise SystemExit('executed')\n")
     (space.parent / "analysis").mkdir()
@@ -73,7 +90,7 @@ def test_a_python_file_beside_a_space_is_not_executed(space: Path, trained, figu
 
 @pytest.mark.parametrize("name", space_names())
 def test_every_bundled_space_has_a_figure_of_its_own_or_is_a_variant(name: str) -> None:
-    module = figure_module(load_sweep(name).figure_name)
+    module = figure_module(load_sweep(name))
     assert module is not None
     assert Path(module.__file__).parent == bundled("analysis")
     assert callable(module.figure)

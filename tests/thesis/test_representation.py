@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from dfa_tune.analysis.figure_modules import figure_module
+from dfa_tune.analysis.figure_modules import load_module
 from dfa_tune.learning.settings import Network
 from dfa_tune.registry import RULES
 
-representation = figure_module("representation")
+representation = load_module("representation")
 K, ROWS, COLUMNS, HIDDEN = 3, 4, 5, 6
 
 

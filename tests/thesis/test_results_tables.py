@@ -2,7 +2,7 @@
 
 import pytest
 
-from dfa_tune.analysis.figure_modules import figure_module
+from dfa_tune.analysis.figure_modules import load_module
 from dfa_tune.planning.plan import Plan
 from dfa_tune.planning.sweep import load_sweep
 from dfa_tune.problems.datasets import DIGITS_DIGEST
@@ -16,7 +16,7 @@ TEXT = (
 
 @pytest.fixture
 def fill():
-    return figure_module("results_tables").fill
+    return load_module("results_tables").fill
 
 
 def test_a_block_is_filled_from_the_results_and_the_text_around_it_stays(
