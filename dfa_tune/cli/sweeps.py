@@ -238,7 +238,7 @@ def status(
 
     sweep = sweep_of(space, set_, method, results)
     store = Store(results, sweep.name)
-    found = load_sweep_results(sweep, results, data=data)
+    found = load_sweep_results(sweep, results, data=data, scores_only=True)
     state = SweepState(found.plan, store, found.rows)
     count = state.count()
     left = {trial.id: trial for trial in state.ready()}

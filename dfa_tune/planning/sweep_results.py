@@ -21,6 +21,7 @@ from dfa_tune.problems.datasets import content_digest
 from dfa_tune.results.store import Store
 
 ACCURACIES = ["train_accuracy", "test_accuracy"]
+PLAN_COLUMNS = ["trial_id", "stage", "epoch", "diverged", "dataset", "data_digest"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,15 +142,20 @@ def load_sweep_results(
     data: str | Path | None = None,
     overrides: Sequence[str] = (),
     methods: Sequence[str] = (),
+    scores_only: bool = False,
 ) -> SweepResults:
-    """The rows that `load_results` returns, with the plan that they belong to; without `extra`."""
+    """The rows that `load_results` returns, with the plan that they belong to; without `extra`.
+
+    scores_only: read no other columns than scores and the plan take, which is faster and needs less memory
+    """
     if isinstance(space, Sweep):
         if overrides or methods:
             raise UserError("overrides and methods need a space's name or path; a Sweep is taken as it is")
         sweep = space
     else:
         sweep = load_sweep(space, overrides=overrides, methods=methods, results=results)
-    rows = Store(results, sweep.name).read()
+    columns = [*PLAN_COLUMNS, sweep.tuning.metric] if scores_only else None
+    rows = Store(results, sweep.name).read(columns=columns)
     plan = Plan(sweep, _digests(sweep, rows, data))
     return SweepResults(plan, _planned(plan, rows))
 

@@ -33,6 +33,17 @@ def test_a_finished_sweep_is_loaded_whole(space, plan, trained, tmp_path) -> Non
     assert set(found.trial_id) == set(rows.trial_id)
 
 
+def test_scores_are_the_same_where_only_their_columns_are_read(space, plan, trained, tmp_path) -> None:
+    publish(tmp_path, trained(plan()).rows)
+    whole, small = (load_sweep_results(space, tmp_path, scores_only=only) for only in (False, True))
+    assert small.scores == whole.scores
+    assert [cell.choice(small.scores) for cell in small.plan.cells] == [
+        cell.choice(whole.scores) for cell in whole.plan.cells
+    ]
+    assert len(small.rows.columns) < 10
+    assert load_sweep_results(space, tmp_path / "nothing", scores_only=True).rows.empty
+
+
 def test_no_results_yet_are_no_rows_with_all_columns(space, tmp_path) -> None:
     found = load_results(space, tmp_path / "nothing")
     assert found.empty

@@ -123,9 +123,10 @@ def _run_sweep(
     store.check_writable()
     set_aside = maintenance.set_aside(store)
     maintenance.drop_copies(store)
+    maintenance.compact_if_many(store)
     failures.clear(store)
     known = store.names()  # before they are read: files that come meanwhile are read again
-    found = load_sweep_results(sweep, store.location, data=data)
+    found = load_sweep_results(sweep, store.location, data=data, scores_only=True)
     rows = found.rows
     if sweep.save_weights:  # damaged weights are made again
         rows = rows[~rows["trial_id"].isin(store.damaged_weights())]
