@@ -2,9 +2,11 @@
 
     uv run python tests/faults/soak.py --kills 50
 
-Real runs, real Ray, `kill -9`: of a worker, of the driver, of all of Ray, of everything at once. Where
-the sweep ends before the kills are used up, it begins anew in another folder. Prints each kill and a
-summary; exit code 1 where anything was lost, was there twice, was trained again or differs.
+Real runs, real Ray, `kill -9`: of a worker, of the driver, of all of Ray, of everything at once. Meanwhile
+other processes merge the results, ask for the status and draw the figure, again and again, and now and then
+copy a file of results to another name, as someone does who joins two folders by hand. If the sweep ends
+before the kills are used up, it begins anew in another folder. Prints each kill and a summary; exit code 1
+if anything was lost, was there twice in the end, was trained again or differs.
 """
 
 from __future__ import annotations
@@ -12,14 +14,21 @@ from __future__ import annotations
 import argparse
 import json
 import random
+import shutil
+import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
+
+from dfa_tune.results import Store, maintenance
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -39,6 +48,46 @@ class Record:
     lost: list[float] = field(default_factory=list)  # seconds of work that a kill cost a worker
     faults: list[str] = field(default_factory=list)
     codes: Counter[str] = field(default_factory=Counter)
+    disturbances: Counter[str] = field(default_factory=Counter)
+
+
+@contextmanager
+def disturbed(space: Path, results: Path, rng: random.Random, record: Record) -> Iterator[None]:
+    """As long as this is open, other processes compact, look, draw and copy files of results."""
+    over = threading.Event()
+
+    def disturb() -> None:
+        while not over.wait(rng.uniform(0, 5)):
+            command = rng.choice(["compact", "plot", "status", "copy"])
+            record.disturbances[command] += 1
+            if command == "copy":
+                _copy_a_file(results, rng)
+            else:
+                _run_beside(command, space, results, record)
+
+    thread = threading.Thread(target=disturb)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def _copy_a_file(results: Path, rng: random.Random) -> None:
+    folder = results / "faulty" / "epochs"
+    files = sorted(folder.glob("*.parquet")) if folder.is_dir() else []
+    if files and not (folder / "copied.parquet").exists():
+        with suppress(FileNotFoundError):  # merged meanwhile
+            shutil.copy(rng.choice(files), results / "copied")
+            (results / "copied").replace(folder / "copied.parquet")
+
+
+def _run_beside(command: str, space: Path, results: Path, record: Record) -> None:
+    arguments = [sys.executable, "-m", "dfa_tune", command, str(space), "--results", str(results)]
+    done = subprocess.run(arguments, capture_output=True, text=True, check=False)
+    if done.returncode not in (0, 2) or "Traceback" in done.stderr:  # 2: nothing is there yet
+        record.faults.append(f"{command}: exit code {done.returncode}: {done.stderr[-300:]}")
 
 
 class Soak:
@@ -94,7 +143,11 @@ class Soak:
 
     def _written(self) -> dict[str, int]:
         paths = [*self._files(), *checkpoints(self.results)]
-        return {path.name: path.stat().st_mtime_ns for path in paths if path.exists()}
+        found = {}
+        for path in paths:
+            with suppress(FileNotFoundError):  # merged, or removed, meanwhile
+                found[path.name] = path.stat().st_mtime_ns
+        return found
 
     def _kill(self, run: Run, kind: str, workers: dict[int, float]) -> None:
         tree, victim = set(run.tree()), self.rng.choice(list(workers))
@@ -139,7 +192,12 @@ class Soak:
     def _watch(self) -> None:
         """No published file is written again, and no pack's training goes back to its beginning."""
         for path in self._files():
-            written = path.stat().st_mtime_ns
+            if path.name.startswith(("compacted-", "copied")):
+                continue
+            try:
+                written = path.stat().st_mtime_ns
+            except FileNotFoundError:  # merged meanwhile
+                continue
             if self._published.setdefault(path.name, written) != written:
                 self.record.faults.append(f"{path.name} was trained again")
                 self._published[path.name] = written
@@ -185,8 +243,13 @@ def main() -> int:
         expected = train_alone(space, folder / "alone")
         while sum(record.kills.values()) < options.kills and not record.faults:
             results = folder / f"killed {sweeps}"
-            Soak(results, space, rng, record).run(options.kills)
+            with disturbed(space, results, random.Random(rng.random()), record):
+                Soak(results, space, rng, record).run(options.kills)
             sweeps += 1
+            # What a run does when it starts, and then whoever wants all copies gone
+            store = Store(results, "faulty")
+            maintenance.drop_copies(store)
+            maintenance.compact(store)
             record.faults += differences(results, rows(space, results), expected)
             print(f"sweep {sweeps} is done, {sum(record.kills.values())} kills so far", flush=True)
     print(
@@ -194,7 +257,7 @@ def main() -> int:
         f" of {sweeps} sweeps of {TRIALS} trials in {(time.monotonic() - begin) / 60:.0f} minutes\n"
         f"work repeated by a worker after a kill: at most {max(record.lost, default=0):.1f} s"
         f" (promised: {PROMISED:g} s), on average {sum(record.lost) / max(1, len(record.lost)):.1f} s\n"
-        f"exit codes of runs that ended: {dict(record.codes)}"
+        f"exit codes of runs that ended: {dict(record.codes)}; beside them: {dict(record.disturbances)}"
     )
     if max(record.lost, default=0) > PROMISED:
         record.faults.append("more than the promised work was repeated")
