@@ -23,6 +23,7 @@ BENCHMARKS = {
     "epoch": "an epoch against its matrix products, by rule, optimizer and precision; packs; time by part",
     "clusters": "500 epochs of clusters against a DataLoader loop",
     "sweep": "24 short trials against plain Ray Tune",
+    "start": "the start and end of a sweep, part by part",
     "orchestration": "10,000 trials whose training takes no time; planning and loading",
     "memory": "the peak memory of a worker",
     "scaling": "time against trials, width, k and cores, plotted in benchmarks/plots",
