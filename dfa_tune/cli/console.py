@@ -30,6 +30,7 @@ _UNITS = [
     ("h", 3600, "min", 60),
     ("min", 60, "s", 1),
 ]
+_warned: set[str] = set()
 _lost: list[OSError] = []  # why output could not be written, if so
 
 
@@ -127,8 +128,11 @@ def prepare() -> None:
 
 
 def _say_warning(message: Warning | str, *_: Any, **__: Any) -> None:
-    """A warning as its text alone: the line of code that raised it is nothing to a user."""
-    say(f"warning: {message}", error=True)
+    """A warning as its text alone, once: the line of code that raised it is nothing to a user."""
+    text = f"warning: {message}"
+    if text not in _warned:
+        _warned.add(text)
+        say(text, error=True)
 
 
 def drop_output(error: OSError) -> None:

@@ -139,6 +139,12 @@ def _say_other_settings(state: SweepState) -> None:
         say(f"note: {others} trials of other settings are in this folder too; they are not counted here")
 
 
+def _say_if_nothing_is_done(state: SweepState) -> None:
+    """Say what else is there before everything is trained: an option may have been forgotten."""
+    if not state.count().done:
+        _say_other_settings(state)
+
+
 def _say_other_titles(sweep: Sweep, results: str) -> None:
     from dfa_tune.results.store import Store
     from dfa_tune.results.titles import other_titles
@@ -196,7 +202,13 @@ def run(
     _say_other_titles(sweep, results)
     try:
         outcome = _run_sweep(
-            sweep, results, data=data, resources=resources, console=Console(), meanwhile=_import_matplotlib
+            sweep,
+            results,
+            data=data,
+            resources=resources,
+            console=Console(),
+            meanwhile=_import_matplotlib,
+            begin=_say_if_nothing_is_done,
         )
     except KeyboardInterrupt:
         say(

@@ -116,6 +116,15 @@ def test_a_missing_data_set_without_network_is_told_and_no_download_is_awaited(
     assert str(tmp_path / "data" / "MNIST" / "raw") in process.stderr
 
 
+def test_a_run_that_finds_nothing_done_says_what_else_is_there(ran, tmp_path: Path, dfa_tune) -> None:
+    shutil.copytree(ran.results, tmp_path / "results")
+    options = ["--set", "training.epochs=1", "--method", "bp-adam"]
+    ended = dfa_tune("run", str(ran.space), "--results", str(tmp_path / "results"), *options)
+    assert ended.returncode == 0, ended.stderr
+    assert f"note: {ran.trials} trials of other settings are in this folder too" in ended.stdout
+    assert ended.stdout.index("note: ") < ended.stdout.index("mean accuracy")
+
+
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
 def test_stopped_by_a_signal_it_keeps_what_is_done_and_says_how_to_resume(
     stop: signal.Signals, tmp_path: Path, tiny

@@ -108,11 +108,13 @@ def _run_sweep(
     console: Console | None = None,
     trainer: str = TRAINER,
     meanwhile: Callable[[], object] | None = None,
+    begin: Callable[[SweepState], object] | None = None,
 ) -> Outcome:
     """As `run_sweep`, for the command line, tests and benchmarks.
 
     trainer: see `RunSettings`; orchestration is measured and tested with one that trains nothing
     meanwhile: called in a thread of its own while Ray starts, if there is anything to train
+    begin: called with what is done and what is left before anything starts, if there is anything to train
     """
     sweep = space
     if not isinstance(sweep, Sweep):
@@ -135,6 +137,8 @@ def _run_sweep(
     before, resources = state.count(), resources or Resources()
     failed: list[Failure] = []
     if before.remaining:
+        if begin is not None:
+            begin(state)
         settings = RunSettings(
             results=str(store.location),
             name=sweep.name,
