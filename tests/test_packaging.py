@@ -92,6 +92,12 @@ def test_the_wheel_says_that_it_is_typed_and_carries_its_licence(installed: Path
     ]
 
 
+def test_from_the_wheel_a_new_space_is_written(installed: Path, tmp_path: Path) -> None:
+    ended = python("-m", "dfa_tune", "init", "depth", path=installed, cwd=tmp_path)
+    assert ended.returncode == 0, ended.stderr
+    assert (tmp_path / "depth.yaml").is_file()
+
+
 def test_from_the_wheel_the_module_is_not_the_checkouts(installed: Path, tmp_path: Path) -> None:
     ended = python("-c", "import dfa_tune; print(dfa_tune.__file__)", path=installed, cwd=tmp_path)
     assert Path(ended.stdout.strip()).is_relative_to(installed)

@@ -30,7 +30,6 @@ app = typer.Typer(
     name="dfa-tune",
     cls=_Commands,
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )

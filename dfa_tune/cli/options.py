@@ -13,12 +13,27 @@ if TYPE_CHECKING:
     from dfa_tune.orchestration.packs.pack_size import PackSize
     from dfa_tune.planning.sweep import Sweep
 
+
+def _bundled_spaces(incomplete: str) -> list[str]:
+    """The names that a shell offers where a space is wanted."""
+    from dfa_tune.planning.sweep import space_names
+
+    return [name for name in space_names() if name.startswith(incomplete)]
+
+
 Space = Annotated[
     str,
-    typer.Argument(metavar="SPACE", help="A name from `dfa-tune list`, or the path of a YAML file."),
+    typer.Argument(
+        metavar="SPACE",
+        help="A name from `dfa-tune list`, or the path of a YAML file.",
+        autocompletion=_bundled_spaces,
+    ),
 ]
 Spaces = Annotated[
-    list[str] | None, typer.Argument(metavar="SPACE", help="Names or YAML files; default: all.")
+    list[str] | None,
+    typer.Argument(
+        metavar="SPACE", help="Names or YAML files; default: all.", autocompletion=_bundled_spaces
+    ),
 ]
 Results = Annotated[str, typer.Option(metavar="DIR|URI", help="Where the results lie.")]
 Data = Annotated[

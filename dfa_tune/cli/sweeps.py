@@ -22,7 +22,7 @@ from dfa_tune.cli.options import (
     pack_size,
     sweep_of,
 )
-from dfa_tune.errors import this_command
+from dfa_tune.errors import UserError, this_command
 
 if TYPE_CHECKING:
     from dfa_tune.orchestration.packs.pack import Pack as TrialPack
@@ -38,6 +38,26 @@ def list_spaces() -> None:
     names = space_names()
     for name in names:
         say(f"{name:<{max(map(len, names))}}  {load_sweep(name).title}")
+
+
+@app.command(rich_help_panel="Sweeps", epilog="Example: dfa-tune init depth")
+def init(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The name of the new search space.")],
+) -> None:
+    """Write a commented search space to NAME.yaml, to begin with; it runs as it is."""
+    from dfa_tune.planning.sweep import parse_sweep
+
+    template = (Path(__file__).parent / "space_template.yaml").read_text(encoding="utf-8")
+    path, text = Path(f"{name}.yaml"), template.replace("NAME", name)
+    parse_sweep(text, f"{name}.yaml")  # before the path is used: the name is that of a folder
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        raise UserError(f"{path}: there already; choose another name") from None
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written: {error.strerror}") from None
+    say(f"{path}\n  its trials   dfa-tune plan {path}\n  to run it    dfa-tune run {path}")
 
 
 @app.command(rich_help_panel="Sweeps", epilog="Example: dfa-tune plan fig_3_4 --nodes 4")

@@ -212,3 +212,28 @@ def test_another_space_of_the_same_name_is_warned_of_once(ran, tmp_path: Path, t
     assert code == 0
     assert "has results of a space that is called tiny too: 'A tiny space'" in " ".join(err.split())
     assert "warning" not in invoke("run", str(other), "--results", str(results))[2]
+
+
+def test_init_writes_a_space_that_is_planned_and_replaces_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, invoke
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert invoke("init", "depth")[0] == 0
+    text = (tmp_path / "depth.yaml").read_text()
+    assert "NAME" not in text
+    code, out, _ = invoke("plan", "depth.yaml")
+    assert code == 0
+    assert "32 planned" in out  # four methods with five rates and three repetitions each
+    code, _, err = invoke("init", "depth")
+    assert (code, "depth.yaml: there already" in err) == (2, True)
+    assert (tmp_path / "depth.yaml").read_text() == text
+
+
+@pytest.mark.parametrize("name", ["../x", "a/b", "", "x: y", "nul"])
+def test_init_refuses_what_is_no_name(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, invoke
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert invoke("init", name)[0] == 2
+    assert not list(tmp_path.parent.glob("*.yaml"))
+    assert not list(tmp_path.iterdir())
