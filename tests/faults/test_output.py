@@ -37,7 +37,7 @@ def test_a_reader_that_leaves_after_a_line_costs_no_work(tmp_path: Path) -> None
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("command", ["RUN > /dev/full", "RUN 2> /dev/full"])
+@pytest.mark.parametrize("command", ["RUN > /dev/full", "RUN >&-", "RUN 2>&-", "RUN 2> /dev/full"])
 def test_output_that_goes_nowhere_costs_no_work(tmp_path: Path, command: str) -> None:
     space, results = write_space(tmp_path, epochs=3), tmp_path / "results"
     ended = run(command, space, results)

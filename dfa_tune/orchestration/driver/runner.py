@@ -151,6 +151,8 @@ def _run_sweep(
             versions=versions() if resources.address else None,
         )
         failed = _train(state, settings, resources, console, meanwhile)
+        with suppress(UserError):  # the rows are there; merging their files can wait for another run
+            maintenance.compact_if_many(store)
     count = state.stored() if before.remaining else before
     return Outcome(count, max(0, count.done - before.done), taken_over, set_aside, failed)
 

@@ -65,6 +65,13 @@ def test_some_packs_wait_so_that_no_worker_does(count: int, wanted: int) -> None
     assert Slots(request={"CPU": 1.0}, count=count).wanted == wanted
 
 
+def test_no_pack_waits_where_the_user_has_said_how_many_run_at_once() -> None:
+    (slots,) = find_slots({"a": CORES}, Resources(max_concurrent=3), {"auto"})
+    assert slots.wanted == slots.count == 3
+    (slots,) = find_slots({"a": CORES}, Resources(max_concurrent=9, address="b"), {"auto"})
+    assert slots.wanted == slots.count == 9
+
+
 @pytest.mark.parametrize(("slots", "seconds"), [(2, 2.0), (128, 2.0), (640, 10.0), (10_000, 15.0)])
 def test_many_workers_report_less_often(slots: int, seconds: float) -> None:
     assert step_seconds(slots) == seconds
