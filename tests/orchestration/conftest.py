@@ -52,7 +52,8 @@ class Sweep:
     def __init__(self, state: SweepState, *, size: PackSize, slots: Sequence[Slots], clock: Clock) -> None:
         self.state, self.clock = state, clock
         self.leases = Leases(state.store)
-        run = RunSettings(results=str(state.store.location), name="tiny", owner=self.leases.owner, space="")
+        results, owner = str(state.store.location), self.leases.owner
+        run = RunSettings(results=results, name="tiny", owner=owner, space="", cluster=True)
         self.search = TuneThenRepeat(state, self.leases, run, size=size, slots=slots, clock=clock)
         self.configs: dict[str, PackConfig] = {}  # by the name of the Tune trial
 

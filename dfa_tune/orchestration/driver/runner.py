@@ -148,7 +148,8 @@ def _run_sweep(
             threads=resources.cpus_per_pack,
             save_weights=sweep.save_weights,
             trainer=trainer,
-            versions=versions() if resources.address else None,
+            versions=versions(),
+            cluster=resources.address is not None,
         )
         failed = _train(state, settings, resources, console, meanwhile)
         with suppress(UserError):  # the rows are there; merging their files can wait for another run

@@ -274,7 +274,8 @@ class TuneThenRepeat(Searcher):
     def _worker_died(self, running: Running, why: WorkerError) -> None:
         logger.warning("the worker of pack %s ended: %s", running.pack.id, why.cause)
         if why.at_start:
-            if not why.refused:
+            # On a cluster, a machine that may not train gets no more packs; here there is no other machine
+            if not (why.refused and self._run.cluster):
                 self._could_not_start(why)
             again = [running.pack]  # no fault of the pack
         else:

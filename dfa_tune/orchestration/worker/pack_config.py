@@ -22,7 +22,8 @@ class RunSettings:
     threads: CPU threads of a training
     save_weights: whether to publish the trained weights as well
     trainer: "module:function", a function with the arguments and the value of `start_training`
-    versions: what `versions()` must give on the worker's machine; None: it is the driver's machine
+    versions: what `versions()` must give in the worker; None: anything
+    cluster: whether workers may be on other machines than the driver's
     """
 
     results: str
@@ -34,6 +35,7 @@ class RunSettings:
     save_weights: bool = False
     trainer: str = TRAINER
     versions: dict[str, str] | None = None
+    cluster: bool = False
 
     def __post_init__(self) -> None:
         for required in ("results", "name", "owner"):
