@@ -1,4 +1,4 @@
-"""What is made of results afterwards; needs neither torch nor Ray."""
+"""Statistics, tables, figures, claims and the report, from the rows of trials. Without torch or Ray."""
 
 from dfa_tune.planning.sweep_results import load_results
 

@@ -1,1 +1,1 @@
-"""How it is learnt: network, rules, feedback, optimizers, alignments and the training loop."""
+"""Training: networks, rules, feedback, optimizers, alignments and the training loop."""

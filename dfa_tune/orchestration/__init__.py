@@ -1,1 +1,1 @@
-"""Who trains what, where: packs, the Ray Tune Trainable, the searcher, the runner; all that imports Ray."""
+"""Running sweeps: packs, the Ray Tune driver, its workers, clusters. The only package that imports Ray."""

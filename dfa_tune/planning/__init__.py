@@ -1,1 +1,1 @@
-"""Which trials a search space means, and what is known of them so far."""
+"""Planning: which trials a search space means, and what is known of them so far."""

@@ -9,7 +9,7 @@ from dfa_tune.config.schema import DEFAULT_WINDOW
 
 
 def trial_scores(rows: pd.DataFrame, metric: str, window: int | None) -> dict[str, float]:
-    """The mean of `metric` over each trial's last `window` rows, by trial id (PROTOCOL, "Measures").
+    """The mean of `metric` over each trial's last `window` rows, by trial id.
 
     `rows` has the columns trial_id, epoch, diverged and `metric`, in any order. A trial that diverged,
     or lacks a value within the window, has NaN: it never wins. `window` None is ten rows; a trial with

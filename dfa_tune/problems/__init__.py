@@ -1,1 +1,1 @@
-"""What is learnt: data sets, and problems that draw arrays of tuples from a seed."""
+"""Problems: data sets, and what draws arrays of tuples from a seed."""

@@ -1,4 +1,4 @@
-"""The Parquet store of results: schema, publish, read, compact. Neither torch nor Ray is imported here."""
+"""The Parquet store of results: schema, publishing, reading, maintenance. Without torch or Ray."""
 
 from dfa_tune.results.leases import LeaseInfo, Leases
 from dfa_tune.results.provenance import metadata
