@@ -73,6 +73,12 @@ def test_every_script_that_is_run_is_there(page: Path) -> None:
             assert path.is_dir() or path.with_suffix(".py").is_file(), line
 
 
+@page
+def test_every_test_that_is_named_exists(page: Path) -> None:
+    for name in re.findall(r"`(tests/[\w./]+)", page.read_text()):
+        assert (ROOT / name).exists(), name
+
+
 def test_every_file_that_the_architecture_names_exists() -> None:
     spans = re.findall(r"`([\w./-]+)`", ARCHITECTURE)
     diagram = re.findall(r"[\w./-]+", ARCHITECTURE.split("```")[1])
