@@ -1,4 +1,4 @@
-"""Every column of the results, named once: one row is one trial at one evaluated epoch."""
+"""Every column of the results. One row is one trial at one evaluated epoch."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from dfa_tune.learning.metrics import METRICS
 
-# Raised when a reader of the previous version would misread the files; a new column alone does not.
+# To be raised if a reader of the version before would misread the files; a new column is no reason
 SCHEMA_VERSION = 1
 VERSION_KEY = b"schema_version"
 
@@ -67,7 +67,7 @@ REQUIRED = ("trial_id", "stage", "method", "learning_rate", "seed", "epochs", "e
 
 
 def table(rows: pd.DataFrame | Sequence[Mapping[Any, Any]], metadata: Mapping[str, str]) -> pa.Table:
-    """The rows as they are written: every column of `SCHEMA` with its type, whatever is null.
+    """The rows as they are written: every column of `SCHEMA` with its type, even if all of it is null.
 
     Keys that `SCHEMA` does not know (of a custom problem) become columns after it, of the type their
     values have; lists among them are written as JSON. Metrics that are not finite become null.
@@ -83,7 +83,7 @@ def table(rows: pd.DataFrame | Sequence[Mapping[Any, Any]], metadata: Mapping[st
         columns[name] = pc.if_else(pc.is_finite(columns[name]), columns[name], None)
     for further in dict.fromkeys(name for row in records for name in row if name not in columns):
         values = _further([row.get(further) for row in records])
-        if values.null_count < len(values):  # a column of nulls has no type to agree on with other files
+        if values.null_count < len(values):  # a column of nulls has no type
             columns[further] = values
     described = {VERSION_KEY.decode(): str(SCHEMA_VERSION), **metadata}
     return pa.table(columns).replace_schema_metadata(described)
@@ -96,7 +96,7 @@ def _records(rows: pd.DataFrame | Sequence[Mapping[Any, Any]]) -> Sequence[Mappi
 def _column(field: pa.Field, records: Sequence[Mapping[Any, Any]]) -> pa.Array:
     values = [row.get(field.name) for row in records]
     try:
-        # from_pandas: NaN is null, which is how a DataFrame says that something does not apply
+        # from_pandas: NaN becomes null, as a DataFrame has NaN where a column does not apply
         return pa.array(values, field.type, from_pandas=True)
     except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
         raise ValueError(f"column {field.name} holds {field.type}: {error}") from None
@@ -112,5 +112,5 @@ def _further(values: list[Any]) -> pa.Array:
 
 
 def version(schema: pa.Schema) -> int:
-    """The schema version a file says it has; 1, the first, if it says none (rewritten by another tool)."""
+    """The schema version that a file names; 1 if it names none, as when another tool has rewritten it."""
     return int((schema.metadata or {}).get(VERSION_KEY, b"1"))

@@ -1,7 +1,7 @@
-"""The results of one sweep: `<location>/<name>/epochs/*.parquet`, one row a trial and evaluated epoch.
+"""The results of one sweep: `<location>/<name>/epochs/*.parquet`, one row per trial and evaluated epoch.
 
-A file is published whole or not at all, and a trial is done when its last row is in a valid file.
-There is no other state: nothing has to agree with the files, so nothing can disagree.
+A file is published whole or not at all, and a trial is done when a valid file has all of its rows. There is
+no other state that could disagree with the files.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ NAME = r"[A-Za-z0-9_-]+"  # of a sweep's folder
 
 @dataclass(frozen=True)
 class Recorded:
-    """A finished trial as its file has it: its rows, the file's metadata, where the file is."""
+    """A finished trial: its rows, and the metadata and the path of the file that has them."""
 
     rows: pd.DataFrame
     metadata: dict[str, str]
@@ -40,7 +40,7 @@ class Recorded:
 
 
 def find(location: str | Path, trial_id: str) -> Recorded | None:
-    """The finished trial `trial_id` of whichever sweep under `location`; None where there is none."""
+    """The finished trial `trial_id` of any sweep under `location`; None if there is none."""
     for name in open_storage(location).folders():
         if re.fullmatch(NAME, name) and (found := Store(location, name).find(trial_id)):
             return found
@@ -50,7 +50,7 @@ def find(location: str | Path, trial_id: str) -> Recorded | None:
 class Store:
     """The results of the sweep `name` under `location`, a local path or an fsspec URI.
 
-    The folder need not exist: it is empty then. A store can be pickled and used from any process.
+    The folder need not exist; it is then empty. A store can be pickled and used in any process.
     """
 
     def __init__(self, location: str | Path, name: str) -> None:
@@ -183,15 +183,15 @@ class Store:
         files = reader.read_files(self.epochs, columns, but)
         if files.damaged:
             listed = "; ".join(f"{name} ({why})" for name, why in files.damaged.items())
-            message = f"{self.path('epochs')}: passed over, torn or not results: {listed}"
+            message = f"{self.path('epochs')}: passed over as damaged or not results: {listed}"
             warnings.warn(message, DamagedFileWarning, stacklevel=3)
         return files
 
     def take_over(self, trials: Mapping[str, str]) -> set[str]:
-        """Copy trials that other sweeps under the same location have already, and this one has not.
+        """Copy trials that other sweeps under the same location have and this one has not.
 
-        trials: trial_id to the stage it has here. The copies keep the metadata of their origin, and
-        name it. A sibling that cannot be read is passed over with a warning. Returns the ids copied.
+        trials: the stage that each trial has here, by trial id. The copies keep the metadata of their origin
+        and name it. A sweep that cannot be read is passed over with a warning. Returns the ids copied.
         """
         taken: set[str] = set()
         for sibling, found, table in self._elsewhere(trials):
@@ -204,13 +204,13 @@ class Store:
         return taken
 
     def elsewhere(self, trials: Collection[str]) -> pd.DataFrame:
-        """The rows that `take_over` would copy of these trials, as they are there; writes nothing."""
+        """The rows that `take_over` would copy of these trials; writes nothing."""
         tables = [table for _, _, table in self._elsewhere(trials)]
         frame: pd.DataFrame = reader.joined(tables).to_pandas()
         return frame
 
     def _elsewhere(self, trials: Collection[str]) -> Iterator[tuple[str, set[str], pa.Table]]:
-        """Sibling, trials that only it has, and their rows; a trial once."""
+        """Other sweeps, the trials that are taken from each, and their rows; each trial once."""
         missing = set(trials) - self.done() if trials else set()
         for sibling in self.storage.folders():
             if not missing:
