@@ -1,4 +1,4 @@
-"""All that the command prints: lines, tables and JSON.
+"""All that the command prints goes through here.
 
 Titles, names, paths and messages may come from a stranger. Their control characters are shown as escapes,
 and the terminal never interprets them. Output that cannot be written does not end a command: what follows is
@@ -18,8 +18,6 @@ import typer
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
-
-HEADINGS = {"learning_rate": "rate", "at_edge": "at edge", "mean": "mean accuracy"}
 
 # Control characters other than tab and line feed, lone surrogates, and what reverses the direction of text
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -62,44 +60,6 @@ def print_rich(console: Console, *shown: RenderableType) -> None:
         for part in shown:
             console.print(part)
     _write(laid_out.get())
-
-
-def print_json_or_table(title: str, table: list[dict[str, Any]], as_json: bool) -> None:
-    """Print rows of equal keys, as JSON or as a table under a title."""
-    if as_json:
-        print_json(table)
-    else:
-        print_table(title, table)
-
-
-def print_table(title: str, table: list[dict[str, Any]]) -> None:
-    """Print rows of equal keys as a table; `low` and `high` are one column, the interval of `mean`."""
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-    from rich.text import Text
-
-    if not table:
-        say(f"{title}: nothing to show yet")
-        return
-    heading = Text(printable(title), style="table.title")
-    shown = Table(title=heading, title_justify="left", box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
-    columns = [column for column in table[0] if column not in ("low", "high")]
-    for column in columns:
-        is_method = column == "method"  # a name that is cut could be another's
-        shown.add_column(
-            Text(HEADINGS.get(column, column)), justify="left" if is_method else "right", no_wrap=is_method
-        )
-        if column == "mean":
-            shown.add_column("95% interval", justify="right", no_wrap=True)
-    for row in table:
-        cells = []
-        for column in columns:
-            cells.append(Text(printable(_cell(column, row[column]))))
-            if column == "mean":
-                known = row["low"] is not None
-                cells.append(Text(f"{row['low']:.3f} .. {row['high']:.3f}" if known else "-"))
-        shown.add_row(*cells)
-    print_rich(terminal(width_of_pipe=200), shown)
 
 
 def duration(seconds: float) -> str:
@@ -167,13 +127,3 @@ def _redirect_to_nothing(stream: Any) -> None:
     nothing = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nothing, stream.fileno())
     os.close(nothing)
-
-
-def _cell(column: str, value: Any) -> str:
-    if value is None:
-        return "-"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if not isinstance(value, float):
-        return str(value)
-    return f"{value:.4g}" if column == "learning_rate" else f"{value:.3f}"

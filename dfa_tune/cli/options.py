@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dfa_tune.cli.tables import Format
 from dfa_tune.errors import UserError
 
 if TYPE_CHECKING:
@@ -50,7 +51,10 @@ Set = Annotated[
 Methods = Annotated[
     list[str] | None, typer.Option("--method", metavar="NAME", help="Keep only this method. Repeatable.")
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
+TableFormat = Annotated[
+    Format, typer.Option("--format", metavar="FORMAT", help="table, json, csv, markdown or latex.")
+]
+Json = Annotated[bool, typer.Option("--json", help="The same as --format json.")]
 Pack = Annotated[str, typer.Option(metavar="auto|N", help="How many trials a worker trains together.")]
 Cpus = Annotated[int, typer.Option(metavar="N", min=1, help="Cores, and threads, for each pack.")]
 Gpus = Annotated[

@@ -8,8 +8,9 @@ from typing import Annotated
 import typer
 
 from dfa_tune.cli.app import app
-from dfa_tune.cli.console import print_json, print_json_or_table, say
-from dfa_tune.cli.options import Data, Json, Methods, Results, Set, Space, Spaces, sweep_of
+from dfa_tune.cli.console import say
+from dfa_tune.cli.options import Data, Json, Methods, Results, Set, Space, Spaces, TableFormat, sweep_of
+from dfa_tune.cli.tables import Format, print_as
 from dfa_tune.errors import UserError
 
 
@@ -20,6 +21,7 @@ def best(
     data: Data = None,
     set_: Set = None,
     method: Methods = None,
+    format_: TableFormat = Format.table,
     json_: Json = False,
 ) -> None:
     """Show each method's chosen learning rate, and whether it is at the edge of its range."""
@@ -27,20 +29,21 @@ def best(
     from dfa_tune.planning.sweep_results import load_sweep_results
 
     sweep = sweep_of(space, set_, method, results)
-    print_json_or_table(
-        f"{sweep.name}: chosen learning rates",
-        best_table(load_sweep_results(sweep, results, data=data)),
-        json_,
-    )
+    table = best_table(load_sweep_results(sweep, results, data=data))
+    print_as(Format.json if json_ else format_, f"{sweep.name}: chosen learning rates", table)
 
 
-@app.command(rich_help_panel="Results", epilog="Example: dfa-tune summary fig_3_4 --results docs/results")
+@app.command(
+    rich_help_panel="Results",
+    epilog="Example: dfa-tune summary fig_3_4 --results docs/results --format latex",
+)
 def summary(
     space: Space,
     results: Results = "results",
     data: Data = None,
     set_: Set = None,
     method: Methods = None,
+    format_: TableFormat = Format.table,
     json_: Json = False,
 ) -> None:
     """Show the final test accuracy of each method: n, mean and 95% interval."""
@@ -49,7 +52,7 @@ def summary(
 
     sweep = sweep_of(space, set_, method, results)
     table = summary_table(load_sweep_results(sweep, results, data=data))
-    print_json_or_table(sweep.title, table, json_)
+    print_as(Format.json if json_ else format_, sweep.title, table)
 
 
 @app.command(rich_help_panel="Results", epilog="Example: dfa-tune plot quickstart")
@@ -79,18 +82,20 @@ def verify(
     results: Results = "results",
     data: Data = None,
     set_: Set = None,
+    format_: TableFormat = Format.table,
     json_: Json = False,
 ) -> None:
     """Judge the thesis' claims by the results: expected, measured, interval and verdict."""
     from dfa_tune.analysis.verify import verify
 
     judged = verify(results, spaces=spaces or (), data=data, overrides=set_ or ())
-    if json_:
-        print_json([one.row() for one in judged])
-    else:
+    if format_ is Format.table and not json_:
         from dfa_tune.cli.claims_table import print_claims
 
         print_claims(judged)
+    else:
+        rows = [one.row() for one in judged]
+        print_as(Format.json if json_ else format_, "The claims of the thesis", rows)
 
 
 @app.command(

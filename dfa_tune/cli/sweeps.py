@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dfa_tune.cli.app import app
-from dfa_tune.cli.console import duration, print_table, say
+from dfa_tune.cli.console import duration, say
 from dfa_tune.cli.options import (
     Concurrent,
     Cpus,
@@ -22,6 +22,7 @@ from dfa_tune.cli.options import (
     pack_size,
     sweep_of,
 )
+from dfa_tune.cli.tables import print_table
 from dfa_tune.errors import UserError, this_command
 
 if TYPE_CHECKING:

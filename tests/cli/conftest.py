@@ -76,4 +76,5 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
     space = folder / "tiny.yaml"
     space.write_text(SPACE)
     process = _dfa_tune("run", str(space), "--results", str(folder / "results"))
+    assert process.returncode == 0, process.stdout + process.stderr
     return Ran(space, folder / "results", process, TRIALS)
