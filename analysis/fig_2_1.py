@@ -26,7 +26,7 @@ def extra(results: SweepResults, store: Store, data: str | Path | None) -> pd.Da
     images = load_images(name, data)[1]
     count = EXAMPLES * max(point.problem.k for point in results.sweep.points)
     pixels = [image.ravel().tolist() for image in images.pixels[:count]]
-    return pd.DataFrame({"digit": images.digits[:count], "pixels": pixels, "width": images.pixels.shape[2]})
+    return pd.DataFrame({"digit": images.labels[:count], "pixels": pixels, "width": images.pixels.shape[2]})
 
 
 def figure(results: SweepResults) -> Figure:

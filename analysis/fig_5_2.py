@@ -20,7 +20,8 @@ from dfa_tune.analysis import captions, layout, panels, styles
 from dfa_tune.analysis.statistics import t_interval
 from dfa_tune.planning.sweep_results import SweepResults
 from dfa_tune.planning.trial import Trial
-from dfa_tune.problems.datasets import Images, data_folder, load_images, missing_files
+from dfa_tune.problems.datasets import data_folder, load_images, missing_files
+from dfa_tune.problems.images import Images
 from dfa_tune.results.store import Store
 
 from . import representation
@@ -66,10 +67,10 @@ class Digits:
         self.test, self.test_digits = self._tuples(test, SHOWN, rng)
 
     def _tuples(self, images: Images, most: int, rng: np.random.Generator) -> tuple[Any, Any]:
-        count = min(most, len(images.digits) // self.k)
-        chosen = rng.permutation(len(images.digits))[: count * self.k].reshape(count, self.k)
+        count = min(most, len(images.labels) // self.k)
+        chosen = rng.permutation(len(images.labels))[: count * self.k].reshape(count, self.k)
         pixels = (images.pixels[chosen].astype(np.float32) - self._mean) / self._std
-        return pixels.reshape(count, self.k, -1), images.digits[chosen]
+        return pixels.reshape(count, self.k, -1), images.labels[chosen]
 
 
 def looked_at(trial: Trial, weight: Any, digits: Digits, seen: set[str | int]) -> list[Table]:

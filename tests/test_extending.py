@@ -170,6 +170,6 @@ def test_a_new_problem_is_learnt_and_its_field_is_a_column_and_an_axis(add: Add,
 def test_the_memory_of_a_new_problem_is_estimated_from_its_own_inputs(add: Add, tmp_path: Path) -> None:
     add("dfa_tune/problems/kinds/majority.py")
     trial, _ = started(tmp_path, problem={"kind": "majority"}, training={"epochs": 1, "batch_size": 20})
-    weights, tested, width = 15 * 16, 256, 15 + memory.ACTIVATIONS * 16
+    weights, tested, width = 15 * 16 + 16, 256, 15 + memory.ACTIVATIONS * (16 + 1)
     tensors = 1 + memory.MEASURED + 1  # the weights, what alignments need, and the gradient: SGD has no state
     assert memory.member_bytes(trial) == 4 * (tensors * weights + tested * width)

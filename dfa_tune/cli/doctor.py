@@ -119,7 +119,7 @@ def _dataset(name: str, folder: Path) -> Check:
     except UserError as error:
         return Check("data", False, str(error))
     where = "comes with scikit-learn" if DATASETS[name].folder is None else f"in {folder}"
-    return Check("data", True, f"{name}: {len(train.digits):,} + {len(test.digits):,} images, {where}")
+    return Check("data", True, f"{name}: {len(train.labels):,} + {len(test.labels):,} images, {where}")
 
 
 def _storage(results: str) -> Check:

@@ -17,6 +17,7 @@ from dfa_tune.errors import UserError
 from dfa_tune.planning.plan import Plan
 from dfa_tune.planning.scores import final, trial_scores
 from dfa_tune.planning.sweep import Sweep, load_sweep
+from dfa_tune.planning.trial import column_value
 from dfa_tune.problems.datasets import content_digest
 from dfa_tune.results.store import Store
 
@@ -180,7 +181,7 @@ def _digests(sweep: Sweep, rows: pd.DataFrame, data: str | Path | None) -> dict[
 def _recorded(sweep: Sweep, rows: pd.DataFrame, dataset: str) -> str | None:
     if rows.empty:
         return None
-    found = rows.loc[rows["dataset"] == dataset, "data_digest"].dropna().unique().tolist()
+    found = rows.loc[rows["dataset"] == column_value(dataset), "data_digest"].dropna().unique().tolist()
     if len(found) > 1:
         raise UserError(
             f"{sweep.name}: these results come from {len(found)} different versions of the data set"

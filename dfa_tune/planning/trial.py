@@ -7,10 +7,12 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Literal
 
 from dfa_tune.config.method import Method, Split
 from dfa_tune.learning.settings import Network, Training
+from dfa_tune.problems.datasets import NPZ
 from dfa_tune.problems.settings import ProblemSettings
 from dfa_tune.registry import PROBLEMS
 
@@ -51,6 +53,7 @@ class Trial:
         # Fields that are newer than the numerics count only where they are not at their default
         if self.training.loss in (None, self.problem.loss):
             del content["training"]["loss"]
+        content["problem"] = self.problem.id_content()
         content["numerics"] = NUMERICS_VERSION
         canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
         return hashlib.sha256(canonical.encode()).hexdigest()[:16]
@@ -115,7 +118,9 @@ class Trial:
 
 
 def column_value(value: Any) -> Any:
-    """A setting as it stands in its column: a list as "512,256", anything else unchanged."""
+    """A setting as it stands in its column: a list as "512,256", an .npz file by its name, else unchanged."""
+    if isinstance(value, str) and value.endswith(NPZ):
+        return Path(value).name
     return ",".join(map(str, value)) if isinstance(value, list | tuple) else value
 
 

@@ -11,13 +11,14 @@ import urllib.request
 from pathlib import Path
 
 from dfa_tune.errors import UserError
-from dfa_tune.problems.datasets import DATASETS, data_folder, how_to_get, missing_files
+from dfa_tune.problems.datasets import DATASETS, NPZ, data_folder, how_to_get, missing_files
 
 # torchvision's servers, asked before torchvision is imported, which takes seconds
 SERVERS = {
     "mnist": ["https://ossci-datasets.s3.amazonaws.com/mnist/", "http://yann.lecun.com/exdb/mnist/"],
     "fashion-mnist": ["http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"],
     "kmnist": ["http://codh.rois.ac.jp/kmnist/dataset/kmnist/"],
+    "cifar10": ["https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz"],
 }
 PROBE_SECONDS = 4.0  # a server that has not answered by then counts as unreachable
 
@@ -27,8 +28,10 @@ def ensure(name: str, data: str | Path | None = None) -> None:
     folder = data_folder(data)
     if not missing_files(name, folder):
         return
+    missing = missing_files(name, folder)[0]
+    if name.endswith(NPZ):
+        raise UserError(f"data set {name!r} is missing. {how_to_get(name, folder)}")
     if not _reachable(SERVERS[name]):
-        missing = missing_files(name, folder)[0]
         raise UserError(
             f"data set {name!r}: {missing} is missing, and no download server answers."
             f" {how_to_get(name, folder)}"

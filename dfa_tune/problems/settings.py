@@ -25,6 +25,10 @@ class ProblemSettings(BaseModel):
         """The same problem with every default written out, which a trial's id is made from."""
         return self
 
+    def id_content(self) -> dict[str, Any]:
+        """What a trial's id is made from: what determines the data, as JSON types."""
+        return self.model_dump(mode="json")
+
     if TYPE_CHECKING:
 
         @property

@@ -18,7 +18,7 @@ from dfa_tune.errors import UserError
 from dfa_tune.planning.plan import Plan
 from dfa_tune.planning.sweep import load_sweep
 from dfa_tune.planning.sweep_results import load_sweep_results
-from dfa_tune.problems.datasets import DIGITS_DIGEST
+from dfa_tune.problems.digits import DIGEST
 from dfa_tune.results.store import Store
 
 HOSTILE = "</title><script>alert(1)</script><img src=x onerror=alert(2)>\"'&"
@@ -62,7 +62,7 @@ def published(tmp_path, space, trained):
     def publish(title: str = "A sweep") -> tuple[Path, Path]:
         text = space.read_text().replace("BP and DFA on a space for tests", "%TITLE%")
         space.write_text(text.replace("%TITLE%", json.dumps(title)))
-        plan = Plan(load_sweep(space), DIGITS_DIGEST)
+        plan = Plan(load_sweep(space), DIGEST)
         rows = trained(plan).rows
         Store(tmp_path / "results", "tiny").publish("pack", rows, METADATA)
         return space, tmp_path / "results"

@@ -17,8 +17,8 @@ from dfa_tune.learning.network import PackedNetwork, Pass
 from dfa_tune.learning.settings import Network, Training
 from dfa_tune.learning.step import Step
 from dfa_tune.learning.training import Member, PackTraining
-from dfa_tune.problems.kinds import clusters, parity
-from dfa_tune.registry import OPTIMIZERS, RULES
+from dfa_tune.problems.settings import ProblemSettings
+from dfa_tune.registry import OPTIMIZERS, PROBLEMS, RULES
 
 SCALE = 0.7  # of the inputs, folded into the first layer's products
 
@@ -99,7 +99,7 @@ def run() -> Callable[..., Run]:
     """Trains a pack to its last epoch."""
 
     def train(
-        problem: parity.Settings | clusters.Settings,
+        problem: ProblemSettings,
         members: Sequence[Member],
         *,
         rule: str = "bp",
@@ -108,9 +108,8 @@ def run() -> Callable[..., Run]:
         split: str = "test",
         **training: Any,
     ) -> Run:
-        kind = parity if isinstance(problem, parity.Settings) else clusters
         pack = PackTraining(
-            kind.Problem(problem, split=split),
+            PROBLEMS[problem.kind](problem, split=split),
             Network(**{"hidden": (5,), **(network or {})}),
             Training(**{"epochs": 2, "batch_size": 16, **training}),
             rule,

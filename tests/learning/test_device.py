@@ -19,8 +19,8 @@ from torch.utils._pytree import tree_leaves
 from dfa_tune.learning.network import PackedNetwork
 from dfa_tune.learning.settings import Network, Training
 from dfa_tune.learning.training import Member, PackTraining
-from dfa_tune.problems.kinds import clusters, parity
-from dfa_tune.registry import FEEDBACK, OPTIMIZERS, RULES
+from dfa_tune.problems.kinds import classification, clusters, parity
+from dfa_tune.registry import FEEDBACK, OPTIMIZERS, PROBLEMS, RULES
 
 pytestmark = pytest.mark.skipif(
     torch.version.cuda is None or torch.cuda.is_available(), reason="needs a torch with CUDA and no GPU"
@@ -28,6 +28,7 @@ pytestmark = pytest.mark.skipif(
 WAITS = {"aten::_local_scalar_dense", "aten::item", "aten::nonzero", "aten::is_nonzero", "aten::equal"}
 PARITY = parity.Settings(dataset="digits", k=2, train_samples=70, test_samples=300)
 CLUSTERS = clusters.Settings(n=70, d=5, test_samples=30)
+DIGITS = classification.Settings(dataset="digits", train_samples=70)
 STREAMS = ((0, 0, 0), (2, 0, 1), (0, 1, 0))
 
 
@@ -58,13 +59,14 @@ def gpu() -> Iterator[None]:
 def start(
     rule: str, optimizer: str, seeds: tuple[int, ...], recorded: bool, problem: Any = PARITY, **network: Any
 ) -> PackTraining:
-    kind = parity if isinstance(problem, parity.Settings) else clusters
     names = FEEDBACK.names() if RULES[rule].uses_feedback else [None]
     members = [Member(0.01, seed, names[n % len(names)]) for n, seed in enumerate(seeds)]
     # 25 epochs of 70 tuples are more than the 1437 images: a table of frozen products pays
     training = Training(epochs=25, batch_size=16, weight_decay=1e-3)
     given = Network(**{"hidden": (16,)} | network)
-    return PackTraining(kind.Problem(problem), given, training, rule, optimizer, members, "cuda", recorded)
+    return PackTraining(
+        PROBLEMS[problem.kind](problem), given, training, rule, optimizer, members, "cuda", recorded
+    )
 
 
 def batches_of_an_epoch(training: PackTraining) -> int:
@@ -90,7 +92,7 @@ def test_no_batch_waits_for_the_gpu(rule: str, optimizer: str, recorded: bool) -
 
 @pytest.mark.usefixtures("gpu")
 @pytest.mark.parametrize("seeds", STREAMS, ids=str)
-@pytest.mark.parametrize("problem", [PARITY, CLUSTERS], ids=["parity", "clusters"])
+@pytest.mark.parametrize("problem", [PARITY, CLUSTERS, DIGITS], ids=["parity", "clusters", "ten classes"])
 @pytest.mark.parametrize("network", [{"bias": True}, {"hidden": (7, 16)}], ids=["bias", "two layers"])
 def test_no_batch_of_another_shape_waits(seeds: tuple[int, ...], problem: Any, network: Any) -> None:
     for recorded in (True, False):

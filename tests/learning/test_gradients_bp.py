@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from dfa_tune.learning.initialisation import initial_network
 from dfa_tune.learning.settings import Network
 from dfa_tune.learning.training import Member
-from dfa_tune.problems.kinds import parity
+from dfa_tune.problems.kinds import classification, parity
 from dfa_tune.registry import RULES
 
 SCALE = 0.7  # as in conftest
@@ -235,3 +235,47 @@ def test_a_training_is_that_of_torch_nn_and_torch_optim(run: Callable[..., Any],
             F.binary_cross_entropy_with_logits(logits, labels).item(), rel=1e-9
         )
         assert row["test_accuracy"] == ((logits > 0) == (labels > 0)).double().mean().item()
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", "binary_cross_entropy"])
+def test_a_training_of_ten_classes_is_that_of_torch_nn(run: Callable[..., Any], loss: str) -> None:
+    settings = classification.Settings(dataset="digits", train_samples=50)
+    problem, rate, seed = classification.Problem(settings), 0.2, 11
+    start = initial_network(
+        Network(hidden=(7, 5), bias=True),
+        RULES["bp"],
+        problem.inputs,
+        [seed],
+        [None],
+        outputs=10,
+        precision="float64",
+    )
+    model = torch_model({name: tensor[0] for name, tensor in start.parameters().items()}, 2)
+    steps = torch.optim.SGD(model.parameters(), lr=rate)
+    found = run(
+        settings,
+        [Member(rate, seed)],
+        network={"hidden": (7, 5), "bias": True},
+        precision="float64",
+        loss=loss,
+    )
+    for epoch, row in enumerate(found.rows[0], 1):
+        draw, losses = problem.train(seed, epoch), 0.0
+        for begin in range(0, 50, 16):
+            part = slice(begin, begin + 16)
+            x = (torch.from_numpy(draw.gather(part)).double() - problem.mean) / problem.std
+            labels = torch.from_numpy(draw.labels[part]).double()
+            value = mean_loss(loss, model(x), labels)
+            losses += value.item() * len(labels)
+            steps.zero_grad()
+            value.backward()  # type: ignore[no-untyped-call]
+            steps.step()
+        assert row["train_loss"] == pytest.approx(losses / 50, rel=1e-9)
+        tested = problem.test(seed, epoch)
+        x = (torch.from_numpy(tested.gather()).double() - problem.mean) / problem.std
+        labels = torch.from_numpy(tested.labels).double()
+        with torch.no_grad():
+            logits = model(x)
+        assert row["test_loss"] == pytest.approx(mean_loss(loss, logits, labels).item(), rel=1e-9)
+        assert row["test_accuracy"] == (logits.argmax(1) == labels).double().mean().item()
+        assert row["gradient_alignment"] == pytest.approx(1, abs=1e-12)

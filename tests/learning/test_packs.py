@@ -10,12 +10,13 @@ import pytest
 import torch
 
 from dfa_tune.learning.training import Member
-from dfa_tune.problems.kinds import clusters, parity
+from dfa_tune.problems.kinds import classification, clusters, parity
 from dfa_tune.registry import FEEDBACK, OPTIMIZERS, RULES
 
 NAMES = FEEDBACK.names()
 PARITY = parity.Settings(dataset="digits", k=2, train_samples=173, test_samples=1031)
 CLUSTERS = clusters.Settings(n=53, d=15, test_samples=77)
+DIGITS = classification.Settings(dataset="digits", train_samples=173)  # ten classes
 BATCH = 50  # leaves a rest of 23, or of 3
 SHAPES: dict[str, tuple[Any, dict[str, Any], dict[str, Any]]] = {
     "parity-37": (PARITY, {"hidden": (37,)}, {}),
@@ -31,6 +32,11 @@ SHAPES: dict[str, tuple[Any, dict[str, Any], dict[str, Any]]] = {
     "d-2": (clusters.Settings(n=30, d=2, test_samples=31), {"hidden": (7,)}, {}),
     "float64": (CLUSTERS, {"hidden": (37,), "bias": True}, {"precision": "float64"}),
     "bfloat16": (PARITY, {"hidden": (37,), "bias": True}, {"precision": "bfloat16"}),
+    "ten-classes": (DIGITS, {"hidden": (37,), "bias": True}, {"weight_decay": 1e-3}),
+    "ten-sigmoids": (DIGITS, {"hidden": (21, 13), "activation": "tanh"}, {"loss": "binary_cross_entropy"}),
+    "ten-classes-rest-of-1": (DIGITS, {"hidden": (32, 1), "bias": True}, {"batch_size": 43}),
+    "ten-classes-bfloat16": (DIGITS, {"hidden": (37,)}, {"precision": "bfloat16"}),
+    "ten-classes-float64": (DIGITS, {"hidden": (37,), "bias": True}, {"precision": "float64"}),
 }
 # Wide enough that torch divides the work between threads
 LARGE: dict[str, tuple[Any, dict[str, Any], dict[str, Any]]] = {
@@ -51,6 +57,12 @@ LARGE: dict[str, tuple[Any, dict[str, Any], dict[str, Any]]] = {
     ),
     "parity-full": (
         parity.Settings(dataset="digits", k=1, train_samples=40_001, test_samples=11),
+        {"hidden": (3,), "bias": True},
+        {"batch_size": "full"},
+    ),
+    "ten-classes-512": (DIGITS, {"hidden": (512,), "bias": True}, {"batch_size": 128}),
+    "ten-classes-full": (
+        classification.Settings(dataset="digits", train_samples=40_001, test_samples=11),
         {"hidden": (3,), "bias": True},
         {"batch_size": "full"},
     ),
@@ -112,7 +124,7 @@ def test_a_member_of_a_pack_is_the_trial_alone(
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS.names())
-@pytest.mark.parametrize("shape", ["parity-37-bias", "two-layers", "d-2"])
+@pytest.mark.parametrize("shape", ["parity-37-bias", "two-layers", "d-2", "ten-classes"])
 def test_every_optimizer_gives_a_member_what_it_gives_the_trial_alone(
     same_as_alone: Callable[..., None], shape: str, optimizer: str
 ) -> None:

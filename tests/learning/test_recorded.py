@@ -13,8 +13,8 @@ from safetensors.torch import load, save
 from dfa_tune.learning.settings import Network, Training
 from dfa_tune.learning.training import Member, PackTraining
 from dfa_tune.problems.epoch_sample import EpochSample
-from dfa_tune.problems.kinds import clusters, parity
-from dfa_tune.registry import FEEDBACK, OPTIMIZERS, RULES
+from dfa_tune.problems.kinds import classification, clusters, parity
+from dfa_tune.registry import FEEDBACK, OPTIMIZERS, PROBLEMS, RULES
 
 PARITY = parity.Settings(dataset="digits", k=2, train_samples=40, test_samples=30)
 CLUSTERS = clusters.Settings(n=45, d=5, test_samples=30)
@@ -42,7 +42,7 @@ def start(
     names = FEEDBACK.names() if RULES[rule].uses_feedback else [None]
     members = [Member(0.01 * 2**n, seed, names[n % len(names)]) for n, seed in enumerate(seeds)]
     if not hasattr(problem, "train"):
-        problem = (parity if isinstance(problem, parity.Settings) else clusters).Problem(problem)
+        problem = PROBLEMS[problem.kind](problem)
     given = {"epochs": 4, "batch_size": 16, "weight_decay": 1e-3, "evaluate_every": 2} | training
     return PackTraining(
         problem, Network(**{"hidden": (16,)} | (network or {})), Training(**given), rule, optimizer, members,
@@ -95,6 +95,12 @@ def test_a_recorded_step_is_the_ordinary_one(rule: str, optimizer: str) -> None:
 )
 def test_it_is_so_for_other_shapes(rule: str, seeds: tuple[int, ...], changes: dict[str, Any]) -> None:
     assert_same(rule=rule, seeds=seeds, **changes)
+
+
+def test_it_is_so_for_ten_classes() -> None:
+    problem = classification.Settings(dataset="digits", train_samples=40, test_samples=30)
+    for rule in ("bp", "dfa", "fa", "relu_features", "ntk"):
+        assert_same(rule=rule, problem=problem, network={"hidden": (16,), "bias": True})
 
 
 def test_it_is_so_for_several_layers() -> None:

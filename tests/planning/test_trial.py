@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 from dfa_tune.config.method import Method
 from dfa_tune.learning.settings import Network, Training
 from dfa_tune.planning.trial import Trial
-from dfa_tune.problems.kinds import clusters, parity
+from dfa_tune.problems.kinds import classification, clusters, parity
 
 TRIAL = Trial(
     problem=parity.Settings(dataset="digits", k=2).resolved(),
@@ -86,6 +88,20 @@ def test_a_loss_counts_where_it_is_not_the_problems_own(trial: Trial) -> None:
     assert written_out.id == trial.id != other.id
     assert [t.columns()["loss"] for t in (trial, other)] == ["binary_cross_entropy", "cross_entropy"]
     assert trial.columns()["classes"] == 2
+
+
+def test_an_npz_file_counts_by_its_content_and_its_column_has_its_name(tmp_path: Path) -> None:
+    x, y = np.arange(24.0).reshape(6, 4), np.arange(6) % 3
+    np.savez(tmp_path / "here.npz", x_train=x, y_train=y, x_test=x, y_test=y)
+    (tmp_path / "there.npz").write_bytes((tmp_path / "here.npz").read_bytes())
+    here, there = (
+        replace(TRIAL, problem=classification.Settings(dataset=str(tmp_path / name)).resolved())
+        for name in ("here.npz", "there.npz")
+    )
+    assert here.id == there.id
+    assert here.id != replace(here, data_digest="fedcba9876543210").id
+    columns = here.columns()
+    assert [columns[name] for name in ("dataset", "classes", "loss")] == ["here.npz", 3, "cross_entropy"]
 
 
 def test_an_id_changes_with_the_version_of_the_numerics(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -44,7 +44,7 @@ def test_a_label_is_the_parity_of_the_sum_of_the_digits(k: int, samples: int, se
     problem = Problem(Settings(dataset="digits", k=k, train_samples=samples, test_samples=samples))
     for draw, images in ((problem.train(seed, epoch), train), (problem.test(seed, epoch), test)):
         assert draw.indices.shape == (samples, k)
-        expected = [sum(int(images.digits[i]) for i in row) % 2 for row in draw.indices]
+        expected = [sum(int(images.labels[i]) for i in row) % 2 for row in draw.indices]
         assert draw.labels.tolist() == expected
         np.testing.assert_array_equal(draw.items, images.pixels)
 

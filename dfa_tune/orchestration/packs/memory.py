@@ -23,7 +23,7 @@ def member_bytes(trial: Trial) -> int:
     """Bytes that each member of a pack needs for itself: weights, optimizer state, a batch."""
     rule, optimizer = RULES[trial.method.rule], OPTIMIZERS[trial.method.optimizer]
     itemsize = 8 if trial.training.precision == "float64" else 4
-    widths = [trial.problem.inputs, *trial.network.hidden]
+    widths = [trial.problem.inputs, *trial.network.hidden, trial.problem.outputs]
     weights = sum(above * below for above, below in pairwise(widths))
     tensors = 1
     if rule.trains_hidden:  # also the gradient, the optimizer's state, and scratch tensors of its step

@@ -39,7 +39,7 @@ class Estimate:
 
 def work(trial: Trial) -> float:
     """Seconds that a trial should take on one core, by the size of its matrix products and its layers."""
-    widths = [trial.problem.inputs, *trial.network.hidden]
+    widths = [trial.problem.inputs, *trial.network.hidden, trial.problem.outputs]
     weights = sum(a * b for a, b in pairwise(widths))
     samples, epochs = trial.problem.samples, trial.training.epochs
     steps = -(-samples // int(trial.training.batch_size))

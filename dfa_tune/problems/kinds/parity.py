@@ -6,67 +6,29 @@ new tuples, for training and for testing.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
-from dfa_tune.problems.datasets import DATASETS, Images, load_images, moments
+from dfa_tune.problems.datasets import load_images
 from dfa_tune.problems.epoch_sample import EpochSample
-from dfa_tune.problems.settings import Count, ProblemSettings
+from dfa_tune.problems.image_settings import ImageSettings
+from dfa_tune.problems.images import Part, every, hold_out, moments, permuted
 from dfa_tune.problems.streams import generator
 
 
-class Settings(ProblemSettings):
+class Settings(ImageSettings):
     """The fields of `problem` in a search space, for `kind: parity`."""
 
     kind: Literal["parity"] = "parity"
-    dataset: Literal["digits", "mnist", "fashion-mnist", "kmnist"] = "mnist"
-    k: Annotated[int, Field(ge=1, le=64, strict=True)] = 3  # digits in a tuple
-    train_samples: Count | None = None  # tuples in a training epoch; null: as many as training images
-    test_samples: Count | None = None  # tuples in a test; null: as many as test images
-
-    def resolved(self) -> Settings:
-        """The same problem with its sample counts written out: what a trial's id is made from."""
-        sizes = DATASETS[self.dataset]
-        return self.model_copy(
-            update={
-                "train_samples": self.train_samples or sizes.train,
-                "test_samples": self.test_samples or sizes.test,
-            }
-        )
-
-    @property
-    def samples(self) -> int:
-        """Tuples in a training epoch: by default as many as there are training images."""
-        return self.train_samples or DATASETS[self.dataset].train
-
-    @property
-    def inputs(self) -> int:
-        """Pixels of k images."""
-        rows, columns = DATASETS[self.dataset].shape
-        return self.k * rows * columns
-
-    @property
-    def items(self) -> int:
-        """All images of the data set."""
-        return DATASETS[self.dataset].train + DATASETS[self.dataset].test
+    k: Annotated[int, Field(ge=1, le=64, strict=True)] = 3  # images in a tuple
 
     @property
     def tuple_items(self) -> int:
         """k images."""
         return self.k
-
-
-@dataclass(frozen=True)
-class Part:
-    """Some of a data set's images, by their positions; the pixels are shared, not copied."""
-
-    images: Images
-    positions: NDArray[np.int64]
 
 
 _Settings = Settings  # for annotations inside Problem, where the name is an attribute
@@ -83,13 +45,13 @@ class Problem:
 
     def __init__(self, settings: _Settings, data: str | Path | None = None, split: str = "test") -> None:
         self.settings = settings.resolved()
-        training, testing = load_images(settings.dataset, data)
-        self._training, self._testing = _every(training), _every(testing)
+        training, testing = load_images(self.settings.dataset, data)
+        self._training, self._testing = every(training), every(testing)
         if split == "validation":
-            self._training, self._testing = _hold_out(training)
+            self._training, self._testing = hold_out(training)
         # Of the images trained on: mean 33.3 and standard deviation 78.6 for MNIST
-        self.mean, self.std = moments(training.pixels, self._training.positions)
-        self.inputs = settings.k * training.pixels[0].size
+        self.mean, self.std = moments(self._training)
+        self.inputs = self.settings.inputs
         # The thesis samples MNIST by permutations; `digits` has too few images for an epoch of them
         self._replace = settings.dataset == "digits"
 
@@ -108,24 +70,7 @@ class Problem:
         if self._replace:
             drawn = rng.integers(0, count, (samples, self.settings.k))
         else:
-            drawn = np.stack([_permuted(rng, count, samples) for _ in range(self.settings.k)], axis=1)
+            drawn = np.stack([permuted(rng, count, samples) for _ in range(self.settings.k)], axis=1)
         images, indices = part.images, part.positions[drawn]
-        labels = images.digits[indices].sum(axis=1, dtype=np.int64) % 2
+        labels = images.labels[indices].sum(axis=1, dtype=np.int64) % 2
         return EpochSample(images.pixels, indices, labels.astype(np.uint8))
-
-
-def _permuted(rng: np.random.Generator, count: int, samples: int) -> NDArray[np.int64]:
-    """`samples` of `count` positions without replacement; beyond `count`, further permutations follow."""
-    rounds = -(-samples // count)
-    return np.concatenate([rng.permutation(count) for _ in range(rounds)])[:samples]
-
-
-def _every(images: Images) -> Part:
-    return Part(images, np.arange(len(images.digits)))
-
-
-def _hold_out(images: Images) -> tuple[Part, Part]:
-    """A sixth of the training images (MNIST: 10,000), the same whatever the seed, as a validation set."""
-    order = generator(0, "validation").permutation(len(images.digits))
-    cut = len(order) - len(order) // 6
-    return Part(images, order[:cut]), Part(images, order[cut:])
