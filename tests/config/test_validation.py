@@ -22,7 +22,11 @@ INVALID = {
     "problem.kk=3": ("problem.kk = 3", "unknown key", "train_samples", "Did you mean 'k'?"),
     "problem.kind=parities": ("problem.kind", "clusters, parity", "Did you mean 'parity'?"),
     "problem.kind=[parity]": ("problem.kind", "one of classification, clusters, parity"),
-    "problem.dataset=mnst": ("problem.dataset", "kmnist, cifar10, or the path of an .npz file", "Did you mean 'mnist'?"),
+    "problem.dataset=mnst": (
+        "problem.dataset",
+        "kmnist, cifar10, or the path of an .npz file",
+        "Did you mean 'mnist'?",
+    ),
     "problem={}": ("problem.kind", "missing", "clusters, parity"),
     "problem=3": ("problem = 3", "a mapping"),
     "problm.k=3": ("problm", "unknown key", "Did you mean 'problem'?"),
