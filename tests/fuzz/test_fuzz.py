@@ -28,7 +28,7 @@ from dfa_tune.orchestration.packs.pack import Pack
 from dfa_tune.orchestration.worker.checkpoints import Checkpoint, Checkpoints, DamagedCheckpointWarning
 from dfa_tune.planning.plan import Plan
 from dfa_tune.planning.sweep import load_sweep, parse_sweep
-from dfa_tune.problems.datasets import read_idx
+from dfa_tune.problems.idx_file import read_idx
 from dfa_tune.results import Store, maintenance
 from dfa_tune.results.checksum import KEY, UNSEALED, seal
 from dfa_tune.results.reader import DamagedFileWarning

@@ -5,7 +5,7 @@ import pytest
 from dfa_tune.analysis.figure_modules import load_module
 from dfa_tune.planning.plan import Plan
 from dfa_tune.planning.sweep import load_sweep
-from dfa_tune.problems.datasets import DIGITS_DIGEST
+from dfa_tune.problems.datasets import content_digest
 from dfa_tune.results.store import Store
 
 TEXT = (
@@ -22,7 +22,7 @@ def fill():
 def test_a_block_is_filled_from_the_results_and_the_text_around_it_stays(
     fill, space, trained, tmp_path
 ) -> None:
-    plan = Plan(load_sweep(space), DIGITS_DIGEST)
+    plan = Plan(load_sweep(space), content_digest("digits", None))
     Store(tmp_path, "tiny").publish("pack", trained(plan).rows, {})
     filled = fill(TEXT.format(space=space), tmp_path, tmp_path)
     assert filled.startswith("Before.\n<!-- begin")
