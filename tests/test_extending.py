@@ -167,6 +167,23 @@ def test_a_new_problem_is_learnt_and_its_field_is_a_column_and_an_axis(add: Add,
     assert rows[-1]["test_accuracy"] > 0.95
 
 
+def test_a_new_problem_can_have_any_number_of_classes(add: Add, tmp_path: Path) -> None:
+    add("dfa_tune/problems/kinds/largest.py")
+    trial, training = started(
+        tmp_path,
+        problem={"kind": "largest", "classes": [3, 20]},
+        training={"epochs": 4, "batch_size": 20},
+        methods=[{"rule": "dfa", "optimizer": "sgd", "learning_rate": 0.3}],
+    )
+
+    rows = [training.run_epoch()[0] for _ in range(4)]
+
+    assert trial.columns()["classes"] == 3
+    assert training.weights(0)["output.weight"].shape == (3, 16)
+    assert training.weights(0)["feedback.0"].shape == (16, 3)
+    assert rows[-1]["test_accuracy"] > 0.9
+
+
 def test_the_memory_of_a_new_problem_is_estimated_from_its_own_inputs(add: Add, tmp_path: Path) -> None:
     add("dfa_tune/problems/kinds/majority.py")
     trial, _ = started(tmp_path, problem={"kind": "majority"}, training={"epochs": 1, "batch_size": 20})

@@ -1,4 +1,4 @@
-"""The network of a pack: P members' weights side by side, and their gradients in closed form.
+"""The network of a pack: P members' weights side by side, their forward pass, and gradients in closed form.
 
 Shapes: P members, B tuples in a batch, D inputs, H hidden units, C outputs. The member axis comes first
 everywhere, and no number of one member depends on another member's: a packed trial equals the trial alone.
@@ -37,7 +37,7 @@ class Pass:
 
 
 class PackedNetwork:
-    """The weights of P members, and the forward and backward pass under one rule.
+    """The weights of P members, and their forward pass under one rule.
 
     Inputs arrive as (value - mean), (P or 1, B, D); `scale` is 1 / std and is part of the first layer's
     products. `product_dtype`: the type in which matrices are multiplied; the weights have their own.
@@ -122,31 +122,6 @@ class PackedNetwork:
             return torch.baddbmm(a, x, weight, beta=0, alpha=scale, out=a)
         return torch.baddbmm(bias, x, weight, alpha=scale)
 
-    def deltas(self, done: Pass, error: Tensor, *, backpropagate: bool = False) -> list[Tensor]:
-        """delta_l (P, B, H_l), the gradient of each hidden layer's preactivations, from the error (P, B, C).
-
-        `backpropagate`: as backpropagation has them, whatever the rule.
-        """
-        rule, top = self.rule, len(self.layers) - 1
-        direct = rule.direct and not backpropagate
-        above = error  # what arrives from the layer above
-        deltas: list[Tensor] = []
-        for position in range(top, -1, -1):
-            matrix = self.output.transpose(1, 2) if position == top else self.layers[position + 1].weight
-            if rule.transport is not None and not backpropagate:
-                matrix = rule.transport(matrix, self.feedback[position])
-            delta = self._transposed_product(error if direct else above, matrix)
-            slope = done.slopes[position]
-            above = delta if slope is None else delta.mul_(slope)
-            deltas.append(above)
-        return deltas[::-1]
-
-    def _transposed_product(self, delta: Tensor, matrix: Tensor) -> Tensor:
-        """delta M^T, (P, B, H), for delta (P, B, K) and M (P, H, K)."""
-        if matrix.shape[2] == 1:  # an outer product; no product with a single row keeps its bits
-            return delta * matrix.transpose(1, 2)
-        return multiply(self.operand(delta), self.operand(matrix).transpose(1, 2)).to(self.dtype)
-
     def gradient_product(self, done: Pass, delta: Tensor, layer: int, out: Tensor) -> GradientProduct:
         """The gradient of a hidden layer's weights under `delta`, to be written into `out`, (P, D, H)."""
         x = done.inputs[layer]
@@ -177,10 +152,12 @@ class PackedNetwork:
             for position, layer in enumerate(self.layers):
                 named[f"hidden.{position}.weight"] = layer.weight
                 named[f"hidden.{position}.bias"] = layer.bias
+        if self.rule.feedback_gradient is not None:
+            named |= {f"feedback.{layer}": matrix for layer, matrix in enumerate(self.feedback)}
         return {name: tensor for name, tensor in named.items() if tensor is not None}
 
     def frozen(self) -> dict[str, Tensor]:
-        """What stays as it was drawn: frozen layers, gates and feedback matrices."""
+        """What stays as it was drawn: frozen layers, gates and fixed feedback matrices."""
         named: dict[str, Tensor | None] = {}
         for position, layer in enumerate(self.layers):
             if not self.rule.trains_hidden:
@@ -188,7 +165,8 @@ class PackedNetwork:
                 named[f"hidden.{position}.bias"] = layer.bias
             named[f"hidden.{position}.gate_weight"] = layer.gate_weight
             named[f"hidden.{position}.gate_bias"] = layer.gate_bias
-            named[f"feedback.{position}"] = self.feedback[position]
+            if self.rule.feedback_gradient is None:
+                named[f"feedback.{position}"] = self.feedback[position]
         return {name: tensor for name, tensor in named.items() if tensor is not None}
 
     def frozen_products(self, member: int) -> tuple[Tensor, Tensor | None]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -10,10 +10,11 @@ import torch
 from torch import Tensor
 
 from dfa_tune.learning.alignment import cosine, cosine_of_rows
+from dfa_tune.learning.backward import Context, bp_deltas, hidden_deltas
 from dfa_tune.learning.batches import Batch, Batches
 from dfa_tune.learning.losses import Loss, correct, one_hot
 from dfa_tune.learning.matmul import GradientProduct, tuple_sums
-from dfa_tune.learning.network import PackedNetwork, Pass
+from dfa_tune.learning.network import PackedNetwork
 from dfa_tune.learning.optimizers._base import Base
 
 
@@ -63,9 +64,9 @@ class Step:
 
     def take(self, batches: Batches, batch: Batch, t: int | Tensor, sums: Sums | None) -> None:
         """Step number t (from 1) on a batch; its metrics are added to `sums` if there are any."""
-        done, error = self._forward(batches, batch, sums)
-        deltas = self.network.deltas(done, error) if self.network.rule.trains_hidden else []
-        self.update(done, error, deltas, t)
+        context = self._forward(batches, batch, sums)
+        deltas = hidden_deltas(context) if self.network.rule.trains_hidden else []
+        self.update(context, deltas, t)
 
     def take_measured(self, batches: Batches, batch: Batch, t: int, sums: Sums) -> dict[str, Tensor]:
         """The same step, and its alignments by the names of their columns, (P,) each.
@@ -74,13 +75,12 @@ class Step:
         hidden layers only.
         """
         network, weight = self.network, self.network.layers[0].weight
-        done, error = self._forward(batches, batch, sums)
-        deltas = network.deltas(done, error)
-        bp_deltas = network.deltas(done, error, backpropagate=True)
-        gradient = network.gradient(done, deltas[0], 0)
-        bp_gradient = network.gradient(done, bp_deltas[0], 0)
-        before, feedback_alignment = weight.clone(), self._feedback_alignment()
-        self.update(done, error, deltas, t)
+        context = self._forward(batches, batch, sums)
+        deltas = hidden_deltas(context)
+        gradient = network.gradient(context.done, deltas[0], 0)
+        bp_gradient = network.gradient(context.done, bp_deltas(context)[0], 0)
+        before, feedback_alignment = weight.clone(), self._feedback_alignment(context)
+        self.update(context, deltas, t)
         measured = {
             "feedback_alignment": feedback_alignment,
             "gradient_alignment": cosine(gradient, bp_gradient),
@@ -89,13 +89,15 @@ class Step:
         }
         return {name: value for name, value in measured.items() if value is not None}
 
-    def update(self, done: Pass, error: Tensor, deltas: Sequence[Tensor], t: int | Tensor) -> None:
+    def update(self, context: Context, deltas: list[Tensor], t: int | Tensor) -> None:
         """The optimizers' step t for every trained parameter.
 
-        `error` (P, B, C): the gradient of the logits; `deltas`: those of the hidden layers' preactivations,
-        none where these layers are frozen. Both belong to the forward pass `done`.
+        `deltas`: the gradients of the hidden layers' preactivations, none where these layers are frozen.
         """
-        network = self.network
+        network, done, error = self.network, context.done, context.error
+        if (feedback_gradient := network.rule.feedback_gradient) is not None:
+            for layer in range(context.hidden):
+                self._update(f"feedback.{layer}", feedback_gradient(context, deltas, layer), t)
         for layer, delta in enumerate(deltas):
             name = f"hidden.{layer}.weight"
             self._update_product(name, network.gradient_product(done, delta, layer, self._memory(name)), t)
@@ -132,23 +134,19 @@ class Step:
             gradient = gradient.add_(optimizer.parameter, alpha=self._decay)
         optimizer.step(gradient, self._learning_rate, t)
 
-    def _forward(self, batches: Batches, batch: Batch, sums: Sums | None) -> tuple[Pass, Tensor]:
-        """The forward pass, and the error (P, B, C): the gradient of the batch's mean loss by the logits."""
+    def _forward(self, batches: Batches, batch: Batch, sums: Sums | None) -> Context:
         done = self.network.forward(batch.x, batches.known(batch))
         targets = one_hot(batch.labels, done.logits.shape[2])
-        # By the length of this batch: the last one of an epoch may be shorter
-        error = self._loss.error(done.logits, targets).div_(batch.labels.shape[1])
         if sums is not None:
             sums.add(self._loss.value(done.logits, targets), correct(done.logits, batch.labels))
-        return done, error
+        return Context.of(self.network, done, targets, self._loss)
 
-    def _feedback_alignment(self) -> Tensor | None:
-        """The cosine of the last hidden layer's feedback and the output weights, (P,)."""
-        transport = self.network.rule.transport
-        if transport is None:
+    def _feedback_alignment(self, context: Context) -> Tensor | None:
+        """The cosine of the last hidden layer's M and the output weights, (P,); None where M is W."""
+        if self.network.rule.transport is None:
             return None
-        output = self.network.output.transpose(1, 2)
-        return cosine(transport(output, self.network.feedback[-1]), output)
+        top = context.hidden - 1
+        return cosine(context.sent_back(top), context.weight_above(top))
 
 
 @contextmanager

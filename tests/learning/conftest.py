@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from dfa_tune.learning.backward import Context, hidden_deltas
 from dfa_tune.learning.initialisation import initial_network
 from dfa_tune.learning.losses import LOSSES, one_hot
 from dfa_tune.learning.network import PackedNetwork, Pass
@@ -76,10 +77,10 @@ def one_step() -> Callable[..., TakenStep]:
         labels = torch.from_numpy(rng.integers(0, max(2, outputs), (2, batch)).astype(np.float64))
         before = {name: tensor.clone() for name, tensor in network.parameters().items()}
         done = network.forward(x)
-        error = LOSSES[loss].error(done.logits, one_hot(labels, outputs)) / batch
-        deltas = network.deltas(done, error) if chosen.trains_hidden else []
+        context = Context.of(network, done, one_hot(labels, outputs), LOSSES[loss])
+        deltas = hidden_deltas(context) if chosen.trains_hidden else []
         rates = torch.tensor(learning_rates, dtype=torch.float64).view(2, 1, 1)
-        Step(network, LOSSES[loss], OPTIMIZERS[optimizer], rates, decay).update(done, error, deltas, 1)
+        Step(network, LOSSES[loss], OPTIMIZERS[optimizer], rates, decay).update(context, deltas, 1)
         after = {name: tensor.clone() for name, tensor in network.parameters().items()}
         return TakenStep(network, x, labels, loss, done, before, after)
 

@@ -13,7 +13,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from dfa_tune.learning.backward import Context, hidden_deltas
 from dfa_tune.learning.initialisation import initial_network
+from dfa_tune.learning.losses import LOSSES
 from dfa_tune.learning.settings import Network
 from dfa_tune.learning.training import Member
 from dfa_tune.problems.kinds import classification, parity
@@ -147,8 +149,8 @@ def test_the_first_layers_gradient_is_that_of_the_step(one_step: Callable[..., A
     for name, tensor in fresh.parameters().items():
         tensor.copy_(step.before[name])
     done = fresh.forward(step.x)
-    error = (torch.sigmoid(done.logits) - step.labels.unsqueeze(2)) / step.labels.shape[1]
-    gradient = fresh.gradient(done, fresh.deltas(done, error)[0], 0)
+    context = Context.of(fresh, done, step.labels.unsqueeze(2), LOSSES[step.loss])
+    gradient = fresh.gradient(done, hidden_deltas(context)[0], 0)
     torch.testing.assert_close(gradient, step.gradients(1.0)["hidden.0.weight"], rtol=1e-10, atol=1e-13)
 
 
@@ -158,13 +160,14 @@ def test_members_may_share_one_batch() -> None:
     )
     x = torch.randn(1, 8, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     shared, own = network.forward(x), network.forward(x.expand(3, -1, -1).contiguous())
-    error = shared.logits / 8
-    for a, b in zip(network.deltas(shared, error), network.deltas(own, error), strict=True):
-        torch.testing.assert_close(a, b)
-    torch.testing.assert_close(
-        network.gradient(shared, network.deltas(shared, error)[0], 0),
-        network.gradient(own, network.deltas(own, error)[0], 0),
+    targets = torch.ones(1, 8, 1, dtype=torch.float64)
+    one, each = (
+        hidden_deltas(Context.of(network, done, targets, LOSSES["binary_cross_entropy"]))
+        for done in (shared, own)
     )
+    for a, b in zip(one, each, strict=True):
+        torch.testing.assert_close(a, b)
+    torch.testing.assert_close(network.gradient(shared, one[0], 0), network.gradient(own, each[0], 0))
 
 
 # -- a whole training against torch.nn and torch.optim ------------------------------------------

@@ -6,6 +6,7 @@ import os
 import subprocess
 from collections.abc import Sequence
 from itertools import pairwise
+from operator import mul
 from pathlib import Path
 
 from dfa_tune.planning.trial import Trial
@@ -32,6 +33,10 @@ def member_bytes(trial: Trial) -> int:
         tensors += 1
     batch = max(int(trial.training.batch_size), min(TESTED_AT_ONCE, trial.problem.test_samples or 0))
     numbers: int = tensors * weights + batch * (widths[0] + ACTIVATIONS * sum(widths[1:]))
+    if rule.uses_feedback:  # a matrix for each hidden layer; where it learns, with all that its weights have
+        above = [widths[-1]] * len(trial.network.hidden) if rule.direct else widths[2:]
+        feedback = sum(map(mul, trial.network.hidden, above))
+        numbers += feedback * (1 if rule.feedback_gradient is None else tensors)
     return itemsize * numbers
 
 
