@@ -9,7 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from dfa_tune.learning.metrics import METRICS
+from dfa_tune.learning.metrics import BY_LAYER, METRICS
 from dfa_tune.orchestration.packs.pack import Pack
 
 METHODS = 10
@@ -63,6 +63,7 @@ class FakeTraining:
                 "member": member,
                 "epoch": self.epoch,
                 **dict.fromkeys(METRICS, 0.5 + 0.5 * score * share),
+                **dict.fromkeys(BY_LAYER),
                 "diverged": False,
                 "seconds": 0.0,
             }

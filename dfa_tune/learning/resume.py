@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from dfa_tune.learning.metrics import ALIGNMENTS
+from dfa_tune.learning.metrics import ALIGNMENTS, BY_LAYER
 
 SUMS = ("sum.loss", "sum.correct")
 ALIGNMENT = "alignment."
@@ -47,11 +47,15 @@ def checked_position(
         raise ValueError(f"clock: {clock} seconds")
     further = {name for name in given if name not in expected}
     if batch >= 0:
-        like = torch.empty(expected["diverged"].shape, dtype=torch.float64)
-        known = {ALIGNMENT + name for name in ALIGNMENTS}
-        for name in {*SUMS, *(further & known)}:
-            _same_kind(name, given.get(name), like)
-        further -= known | set(SUMS)
+        members = len(expected["diverged"])
+        layers = sum(name.startswith("parameter.hidden.") and name.endswith(".weight") for name in expected)
+        single = torch.empty(members, dtype=torch.float64)
+        by_layer = torch.empty(members, layers, dtype=torch.float64)
+        known = {ALIGNMENT + name: single for name in ALIGNMENTS}
+        known |= {ALIGNMENT + name: by_layer for name in BY_LAYER}
+        for name in {*SUMS, *(further & known.keys())}:
+            _same_kind(name, given.get(name), known.get(name, single))
+        further -= {*known, *SUMS}
     if further:
         raise ValueError(f"{min(further)}: not the state of this pack")
     return position

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from dfa_tune.learning.alignment import cosine, cosine_of_rows
-from dfa_tune.learning.backward import Context, bp_deltas, hidden_deltas
+from dfa_tune.learning.alignment import alignments, cosine
+from dfa_tune.learning.backward import Context, hidden_deltas
 from dfa_tune.learning.batches import Batch, Batches
 from dfa_tune.learning.losses import Loss, correct, one_hot
 from dfa_tune.learning.matmul import GradientProduct, tuple_sums
@@ -69,25 +69,17 @@ class Step:
         self.update(context, deltas, t)
 
     def take_measured(self, batches: Batches, batch: Batch, t: int, sums: Sums) -> dict[str, Tensor]:
-        """The same step, and its alignments by the names of their columns, (P,) each.
+        """The same step, and its alignments by the names of their columns: (P,), or (P, L) for L layers.
 
-        Feedback is compared with the output weights as they are before the step. For rules that train the
-        hidden layers only.
+        For rules that train the hidden layers only.
         """
-        network, weight = self.network, self.network.layers[0].weight
+        weight = self.network.layers[0].weight
         context = self._forward(batches, batch, sums)
         deltas = hidden_deltas(context)
-        gradient = network.gradient(context.done, deltas[0], 0)
-        bp_gradient = network.gradient(context.done, bp_deltas(context)[0], 0)
-        before, feedback_alignment = weight.clone(), self._feedback_alignment(context)
+        measured, bp_gradient = alignments(context, deltas)
+        before = weight.clone()
         self.update(context, deltas, t)
-        measured = {
-            "feedback_alignment": feedback_alignment,
-            "gradient_alignment": cosine(gradient, bp_gradient),
-            "gradient_alignment_rows": cosine_of_rows(gradient, bp_gradient),
-            "step_alignment": cosine(before - weight, bp_gradient),
-        }
-        return {name: value for name, value in measured.items() if value is not None}
+        return measured | {"step_alignment": cosine(before - weight, bp_gradient)}
 
     def update(self, context: Context, deltas: list[Tensor], t: int | Tensor) -> None:
         """The optimizers' step t for every trained parameter.
@@ -140,13 +132,6 @@ class Step:
         if sums is not None:
             sums.add(self._loss.value(done.logits, targets), correct(done.logits, batch.labels))
         return Context.of(self.network, done, targets, self._loss)
-
-    def _feedback_alignment(self, context: Context) -> Tensor | None:
-        """The cosine of the last hidden layer's M and the output weights, (P,); None where M is W."""
-        if self.network.rule.transport is None:
-            return None
-        top = context.hidden - 1
-        return cosine(context.sent_back(top), context.weight_above(top))
 
 
 @contextmanager

@@ -5,15 +5,16 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from dfa_tune.learning.batches import Batches, item_order
+from dfa_tune.learning.batches import item_order
 from dfa_tune.learning.cuda_graph import WORTH_RECORDING, RecordedStep
+from dfa_tune.learning.epoch import Epoch, numbers
 from dfa_tune.learning.initialisation import initial_network
 from dfa_tune.learning.loader import Loader
 from dfa_tune.learning.losses import LOSSES
@@ -35,27 +36,6 @@ class Member:
     learning_rate: float
     seed: int
     feedback: str | None = None
-
-
-@dataclass
-class _Epoch:
-    """An epoch that is being trained. Alignments are (P,) each."""
-
-    batches: Batches
-    samples: int
-    evaluated: bool
-    sums: Sums
-    alignments: dict[str, Tensor] = field(default_factory=dict)
-    batch: int = 0  # the next one to train on
-
-    @property
-    def finished(self) -> bool:
-        return self.batch * self.batches.size >= self.samples
-
-    @property
-    def last_full(self) -> int:
-        """The batch on which alignments are measured."""
-        return self.samples // self.batches.size - 1
 
 
 class PackTraining:
@@ -120,7 +100,7 @@ class PackTraining:
         self.epoch, self.steps = 0, 0
         self.diverged = [False] * len(members)
         self._clock = 0.0
-        self._current: _Epoch | None = None
+        self._current: Epoch | None = None
 
     @property
     def finished(self) -> bool:
@@ -155,7 +135,7 @@ class PackTraining:
         if self._current is None:
             self.epoch += 1
             self._current = self._begin()
-        epoch, metrics, values = self._current, {}, []
+        epoch, values = self._current, dict[str, Any]()
         self._train(epoch)
         while not epoch.finished and time.perf_counter() < deadline:
             self._train(epoch)
@@ -164,31 +144,30 @@ class PackTraining:
             if self.device.type != "cpu" and not self.finished:  # while the GPU still computes
                 self._loader.draw_ahead(self.epoch + 1)
             if epoch.evaluated:
-                metrics = self._metrics(epoch)
-            values = torch.stack(list(metrics.values())).tolist() if metrics else []  # waits for the device
+                values = numbers(self._metrics(epoch))  # waits for the device
         self._clock += time.perf_counter() - start
-        if not metrics:
+        if not values:
             return []
         seconds, self._clock = self._clock / len(self.members), 0.0
-        return metric_rows(dict(zip(metrics, values, strict=True)), self.diverged, self.epoch, seconds)
+        return metric_rows(values, self.diverged, self.epoch, seconds)
 
-    def _metrics(self, epoch: _Epoch) -> dict[str, Tensor]:
-        """The metrics of an evaluated epoch that has ended, (P,) in float64 each."""
+    def _metrics(self, epoch: Epoch) -> dict[str, Tensor]:
+        """The metrics of an evaluated epoch that has ended, (P,) or (P, L) in float64 each."""
         sums = epoch.sums
         trained = {"train_loss": sums.loss / epoch.samples, "train_accuracy": sums.correct / epoch.samples}
         return trained | epoch.alignments | self._test()
 
     # -- training -------------------------------------------------------------------------------
 
-    def _begin(self) -> _Epoch:
+    def _begin(self) -> Epoch:
         """The epoch number `self.epoch`, before its first batch."""
         evaluated = self.epoch >= self.training.epochs or self.epoch % self.training.evaluate_every == 0
         if self._records:
             self._record()
         if (recorded := self._recorded) is not None:
-            return _Epoch(recorded.batches, self._loader.samples, evaluated, recorded.sums.clear())
+            return Epoch(recorded.batches, self._loader.samples, evaluated, recorded.sums.clear())
         sums = Sums.zeros(len(self.members), self.device)
-        return _Epoch(self._loader.train(self.epoch), self._loader.samples, evaluated, sums)
+        return Epoch(self._loader.train(self.epoch), self._loader.samples, evaluated, sums)
 
     def _record(self) -> None:
         """Load the epoch into the recorded step; stop recording where its items are other arrays."""
@@ -198,7 +177,7 @@ class PackTraining:
         elif not self._loader.load(self._recorded.batches, self.epoch):
             self._records, self._recorded = False, None
 
-    def _train(self, epoch: _Epoch) -> None:
+    def _train(self, epoch: Epoch) -> None:
         """Take the step on the epoch's next batch."""
         begin, end = epoch.batch * epoch.batches.size, (epoch.batch + 1) * epoch.batches.size
         self.steps += 1

@@ -19,6 +19,7 @@ MOST_ROWS = 2_000_000
 MOST_COLUMNS = 200
 ROWS_PER_BYTE = 2.0
 GROWTH = 50  # bytes of decompressed pages per byte
+MOST_LAYERS = 1000  # values of a list, on average over the rows
 MOST_TEXT = 2**30  # bytes of all texts of all rows
 FREE_ROWS, FREE_BYTES = 200_000, 2**24  # allowed whatever the size of the file
 
@@ -74,6 +75,18 @@ class ParquetFile:
             raise DamagedFileError(f"its {size:,} bytes claim to be {rows:,} rows")
         if unfolded > FREE_BYTES + GROWTH * size:
             raise DamagedFileError(f"its {size:,} bytes unfold to {unfolded:,}")
+
+        self._check_lists()
+
+    def _check_lists(self) -> None:
+        """Raises DamagedFileError if lists hold far more values than there are rows."""
+        nested = [index for index, field in enumerate(self.schema) if pa.types.is_nested(field.type)]
+        if self.metadata.num_columns != len(self.names):  # there are columns with several kinds of values
+            nested = list(range(self.metadata.num_columns))
+        for group in self._groups:
+            for index in nested:
+                if (values := group.column(index).num_values) > MOST_LAYERS * max(1, group.num_rows):
+                    raise DamagedFileError(f"its {group.num_rows:,} rows hold lists of {values:,} values")
 
     def read(self, columns: Sequence[str] | None = None) -> pa.Table:
         """The columns, or all of them; without the checksum among the metadata. Raises DamagedFileError."""

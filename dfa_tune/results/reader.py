@@ -100,7 +100,7 @@ def _readable(theirs: pa.DataType, ours: pa.DataType | None) -> bool:
     """Whether a column may have that type: another tool may have written it with its own kinds of types."""
     kinds = _kinds(theirs)
     if ours is None:  # a custom problem's column
-        return bool(kinds)
+        return bool(kinds - {"numbers"})
     return "null" in kinds or bool(kinds & _kinds(ours))
 
 
@@ -111,6 +111,7 @@ def _kinds(kind: pa.DataType) -> set[str]:
         "number": pa.types.is_integer(kind) or pa.types.is_floating(kind),
         "text": pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind),
         "boolean": pa.types.is_boolean(kind),
+        "numbers": pa.types.is_list(kind) and "number" in _kinds(kind.value_type),
         "null": pa.types.is_null(kind),
     }
     return {name for name, true in tests.items() if true}

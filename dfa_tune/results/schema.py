@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dfa_tune.learning.metrics import METRICS
+from dfa_tune.learning.metrics import BY_LAYER, METRICS
 
 # To be raised if a reader of the version before would misread the files; a new column is no reason
 SCHEMA_VERSION = 1
@@ -51,12 +51,15 @@ CONSTANTS = {
     "device": pa.string(),  # where it really ran: cpu | cuda
     "numerics": pa.int64(),  # version of the numerics
 }
+# A number for each hidden layer, the first one first. Parquet calls the values of a list "element"
+BY_LAYER_TYPE = pa.list_(pa.field("element", pa.float64()))
 SCHEMA = pa.schema(
     {
         **CONSTANTS,
         "epoch": pa.int64(),
         # Null where a metric does not apply, and from the first non-finite epoch
         **dict.fromkeys(METRICS, pa.float64()),
+        **dict.fromkeys(BY_LAYER, BY_LAYER_TYPE),
         "diverged": pa.bool_(),
         "seconds": pa.float64(),
     }

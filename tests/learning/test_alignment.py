@@ -10,8 +10,11 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from dfa_tune.learning.alignment import cosine, cosine_of_rows
+from dfa_tune.learning.alignment import alignments, cosine, cosine_of_rows
+from dfa_tune.learning.backward import Context, bp_deltas, hidden_deltas
 from dfa_tune.learning.initialisation import initial_network
+from dfa_tune.learning.losses import LOSSES, one_hot
+from dfa_tune.learning.metrics import BY_LAYER, metric_rows
 from dfa_tune.learning.settings import Network
 from dfa_tune.learning.training import Member
 from dfa_tune.problems.kinds import clusters
@@ -137,3 +140,99 @@ def test_direct_feedback_learns_to_align(run: Callable[..., Any]) -> None:
         evaluate_every=60,
     ).rows
     assert np.mean([member[-1]["feedback_alignment"] for member in rows]) > 0.3
+
+
+# -- layer by layer -----------------------------------------------------------------------------
+
+
+def context_of(step: Any) -> Context:
+    """The batch of a step, with the weights and feedback as they are after it."""
+    outputs = step.done.logits.shape[2]
+    done = step.network.forward(step.x)
+    return Context.of(step.network, done, one_hot(step.labels, outputs), LOSSES[step.loss])
+
+
+@pytest.mark.parametrize("outputs", [1, 10])
+@pytest.mark.parametrize("hidden", [(5,), (5, 4), (5, 4, 3)])
+@pytest.mark.parametrize("rule", ["bp", "dfa", "fa", "sdfa", "drtp", "kolen_pollack", "sign_symmetric"])
+def test_each_layers_gradient_is_compared_with_that_of_backpropagation(
+    one_step: Callable[..., Any], rule: str, hidden: tuple[int, ...], outputs: int
+) -> None:
+    """Cosine and norm ratio of the two gradients of a layer's weights, h^T delta, in NumPy."""
+    context = context_of(one_step(rule, hidden=hidden, activation="tanh", outputs=outputs))
+    deltas, expected = hidden_deltas(context), bp_deltas(context)
+    found, _ = alignments(context, deltas)
+    for member in (0, 1):
+        for layer in range(len(hidden)):
+            inputs = context.done.inputs[layer]
+            assert inputs is not None
+            ours, theirs = (inputs[member].numpy().T @ d[layer][member].numpy() for d in (deltas, expected))
+            cosines, ratios = (
+                found[f"gradient_{name}_by_layer"][member, layer].item()
+                for name in ("alignment", "norm_ratio")
+            )
+            assert cosines == pytest.approx(cos(ours, theirs), rel=1e-9)
+            assert ratios == pytest.approx(np.linalg.norm(ours) / np.linalg.norm(theirs), rel=1e-9)
+    torch.testing.assert_close(found["gradient_alignment_by_layer"][:, 0], found["gradient_alignment"])
+    if rule == "bp":
+        torch.testing.assert_close(found["gradient_norm_ratio_by_layer"], torch.ones(2, len(hidden)).double())
+
+
+@pytest.mark.parametrize("outputs", [1, 10])
+@pytest.mark.parametrize("rule", ["dfa", "drtp", "fa", "kolen_pollack", "sign_symmetric"])
+def test_feedback_is_compared_with_the_weights_that_it_stands_for(
+    one_step: Callable[..., Any], rule: str, outputs: int
+) -> None:
+    """Direct feedback with the product of the weights above, other feedback with those of the layer above."""
+    step = one_step(rule, hidden=(5, 4, 3), outputs=outputs)
+    context = context_of(step)
+    found, _ = alignments(context, hidden_deltas(context))
+    for member in (0, 1):
+        w2, w3 = (step.network.layers[layer].weight[member].numpy() for layer in (1, 2))
+        out = step.network.output[member].numpy().T
+        wanted = [w2 @ w3 @ out, w3 @ out, out] if RULES[rule].direct else [w2, w3, out]
+        for layer, weights in enumerate(wanted):
+            b = step.network.feedback[layer]
+            sent = np.sign(weights) / np.sqrt(len(weights)) if b is None else b[member].numpy()
+            value = found["feedback_alignment_by_layer"][member, layer].item()
+            assert value == pytest.approx(cos(sent, weights), rel=1e-9)
+    torch.testing.assert_close(found["feedback_alignment_by_layer"][:, -1], found["feedback_alignment"])
+
+
+def test_backpropagation_has_no_feedback_to_compare(one_step: Callable[..., Any]) -> None:
+    context = context_of(one_step("bp", hidden=(5, 4)))
+    found, _ = alignments(context, hidden_deltas(context))
+    assert not [name for name in found if name.startswith("feedback")]
+
+
+@pytest.mark.parametrize("value", [0.0, float("inf")])
+def test_a_layer_whose_norm_vanishes_or_is_not_finite_has_no_numbers(
+    one_step: Callable[..., Any], value: float
+) -> None:
+    """Neither 0 nor 1 would be true: rows have null there, and the other layers keep theirs."""
+    step = one_step("dfa", hidden=(5, 4), activation="tanh", outputs=10)
+    step.network.feedback[0][1] = value  # of the second member
+    context = context_of(step)
+    found, _ = alignments(context, hidden_deltas(context))
+    for name in BY_LAYER:
+        assert found[name].isnan().tolist() == [[False, False], [True, False]], name
+
+
+def test_rows_have_lists_with_null_for_a_layer_without_a_number() -> None:
+    by_layer = {name: [[0.5, float("nan")], [float("inf"), 1.0]] for name in BY_LAYER}
+    values = {"train_loss": [0.1, float("nan")], **by_layer}
+    first, second = metric_rows(values, [False, False], 3, 0.2)
+    assert [first[name] for name in BY_LAYER] == [[0.5, None]] * 3
+    assert not first["diverged"]  # a layer without a number is no divergence
+    assert [second[name] for name in BY_LAYER] == [None] * 3  # it has diverged by its loss
+
+
+def test_a_deep_network_has_a_number_for_each_hidden_layer_in_its_rows(run: Callable[..., Any]) -> None:
+    members = [Member(0.1, 0, "uniform"), Member(0.2, 1, "uniform")]
+    network = {"hidden": (9, 4, 3), "activation": "tanh"}
+    for rows in run(PROBLEM, members, rule="dfa", network=network).rows:
+        for row in rows:
+            assert [len(row[name]) for name in BY_LAYER] == [3, 3, 3]
+            assert row["gradient_alignment_by_layer"][0] == pytest.approx(
+                row["gradient_alignment"], rel=1e-12
+            )

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from dfa_tune.learning.metrics import METRICS
+from dfa_tune.learning.metrics import BY_LAYER, METRICS
 from dfa_tune.learning.training import Member
 from dfa_tune.problems.kinds import clusters, parity
 
@@ -38,11 +38,14 @@ def test_a_row_has_all_metrics_and_the_time_it_took(run: Callable[..., Any]) -> 
     pack = run(PARITY, TWO, rule="dfa", epochs=1).training
     pack.epoch = 0  # once more, for the row as it comes
     for row in pack.run_epoch():
-        assert set(row) == {"member", "epoch", *METRICS, "diverged", "seconds"}
+        assert set(row) == {"member", "epoch", *METRICS, *BY_LAYER, "diverged", "seconds"}
         assert row["seconds"] > 0
         assert row["diverged"] is False
         assert all(isinstance(row[name], float) for name in METRICS)
         assert 0 <= row["train_accuracy"] <= 1
+        for name in BY_LAYER:
+            (value,) = row[name]  # one hidden layer
+            assert isinstance(value, float)
 
 
 @pytest.mark.parametrize("rule", ["bp", "fourier_features", "ntk"])
@@ -119,7 +122,7 @@ def test_a_diverged_member_keeps_its_rows_without_metrics(run: Callable[..., Any
     assert [row["epoch"] for row in found[1]] == [1, 2, 3]
     for row in found[1]:
         assert row["diverged"] is True
-        assert all(row[name] is None for name in METRICS)
+        assert all(row[name] is None for name in (*METRICS, *BY_LAYER))
     for row in (*found[0], *found[2]):
         assert row["diverged"] is False
         assert all(math.isfinite(row[name]) for name in METRICS)

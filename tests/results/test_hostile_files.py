@@ -89,6 +89,16 @@ def gigabytes_of_text(table: Table) -> Table:
     return replaced(few, "dataset", huge)
 
 
+def lists_of_millions_of_values(table: Table) -> Table:
+    values = pa.array(np.zeros(30_000_000))
+    offsets = pa.array([0, 30_000_000] + [30_000_000] * (len(table) - 1), pa.int32())
+    return replaced(table, "gradient_alignment_by_layer", pa.ListArray.from_arrays(offsets, values))
+
+
+def lists_of_text_in_the_place_of_lists_of_numbers(table: Table) -> Table:
+    return replaced(table, "gradient_alignment_by_layer", pa.array([["a"]] * len(table)))
+
+
 HOSTILE = [
     two_columns_of_one_name,
     a_list_in_the_place_of_text,
@@ -105,6 +115,8 @@ HOSTILE = [
     ten_thousand_columns,
     millions_of_equal_rows,
     gigabytes_of_text,
+    lists_of_millions_of_values,
+    lists_of_text_in_the_place_of_lists_of_numbers,
 ]
 
 

@@ -6,6 +6,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
+from dfa_tune.learning.metrics import BY_LAYER
 from dfa_tune.results.schema import METRICS, SCHEMA, SCHEMA_VERSION, table
 
 # fmt: off
@@ -33,6 +34,14 @@ def test_a_table_has_every_column_with_its_type_even_where_all_is_null(rows):
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, None])
 def test_a_metric_that_is_not_finite_is_null(rows, metric, value):
     assert table(rows("a", **{metric: value}), {})[metric].null_count == 3
+
+
+@pytest.mark.parametrize("name", BY_LAYER)
+@pytest.mark.parametrize("value", [[0.5, None, 1.0], [0.5, math.nan, 1.0], None])
+def test_numbers_of_each_layer_are_a_list_with_null_where_there_is_none(rows, name, value):
+    column = table(rows("a", **{name: value}), {})[name]
+    assert column.type == pa.list_(pa.float64())
+    assert column.to_pylist() == [value and [0.5, None, 1.0]] * 3
 
 
 def test_a_data_frame_gives_the_same_table_as_its_rows(rows):

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dfa_tune.errors import UserError
-from dfa_tune.learning.metrics import METRICS
+from dfa_tune.learning.metrics import BY_LAYER, METRICS
 from dfa_tune.orchestration.packs.pack import Pack
 from dfa_tune.results import checksum
 from dfa_tune.results.store import Store
@@ -26,9 +26,10 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-FORMAT = "1"  # raised when older checkpoints can no longer be resumed
+FORMAT = "2"  # raised when older checkpoints can no longer be resumed
 SUFFIX = ".safetensors"
-COLUMNS = {"member", "epoch", *METRICS, "diverged", "seconds"}  # of a row, until it gets its trial's
+# Of a row, until it gets its trial's
+COLUMNS = {"member", "epoch", *METRICS, *BY_LAYER, "diverged", "seconds"}
 LARGEST_HEADER = 1_000_000  # bytes; the ids of 1024 trials and the tensors' shapes take some 20 kB
 RECORD, STATE = "record", "state."
 DAY = 86_400.0  # seconds that the clocks of two machines may differ by
@@ -164,10 +165,20 @@ def check_rows(rows: Any, pack: Pack, epochs_ended: int) -> None:
         for name in METRICS:
             if row[name] is not None and not _is_number(row[name]):
                 raise ValueError(f"{name}: {row[name]!r} is not a number")
+        for name in BY_LAYER:
+            if row[name] is not None and not _are_numbers(row[name], len(pack.trials[0].network.hidden)):
+                raise ValueError(f"{name}: {row[name]!r} is not a list with a number for each hidden layer")
 
 
 def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _are_numbers(values: object, count: int) -> bool:
+    """Whether it is a list of so many numbers, some of which may be None."""
+    if not isinstance(values, list) or len(values) != count:
+        return False
+    return all(value is None or _is_number(value) for value in values)
 
 
 def _header(content: bytes) -> dict[str, Any]:
