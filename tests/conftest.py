@@ -94,6 +94,7 @@ def _records(trial: Trial, accuracy: Accuracy) -> list[dict[str, Any]]:
             "epoch": epoch,
             "train_loss": None if value is None else 1 - value,
             "test_accuracy": value,
+            "gradient_alignment_by_layer": None if value is None else [value],
             "diverged": None in values,
             "seconds": 0.1,
         }

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from dfa_tune.analysis import extras, rates
 from dfa_tune.analysis.default_figure import default
 from dfa_tune.analysis.figure_modules import figure_module, figure_source
+from dfa_tune.learning.metrics import BY_LAYER
 from dfa_tune.planning.sweep_results import SweepResults
 from dfa_tune.results.storage import open_storage
 from dfa_tune.results.store import Store
@@ -51,7 +52,10 @@ def key(results: SweepResults) -> str:
     sweep = results.sweep
     meant = (sweep.title, [method.name for method in sweep.methods], sweep.tuning, sweep.repetitions)
     content = hashlib.sha256(repr(meant).encode() + figure_source(sweep.figure_name))
-    content.update(pd.util.hash_pandas_object(results.rows, index=False).to_numpy().tobytes())
+    # A column of lists cannot be hashed as it is
+    lists = [name for name in BY_LAYER if name in results.rows]
+    plain = results.rows.assign(**{name: results.rows[name].astype(str) for name in lists})
+    content.update(pd.util.hash_pandas_object(plain, index=False).to_numpy().tobytes())
     if results.extra is not None:
         content.update(str(results.extra.to_json()).encode())
     return content.hexdigest()[:16]
