@@ -1,7 +1,7 @@
-"""Batches of a pack, gathered from the items into memory that is used again.
+"""Batches of a pack: the items of its tuples, which the first layer's sources make inputs of, and labels.
 
 The network's inputs are in item order: all values of a tuple's first item, then those of the second. So a
-batch takes k plain copies of bytes for each tuple, and one pass that makes floats of them. The thesis
+dense batch takes k plain copies of bytes for each tuple, and one pass that makes floats of them. The thesis
 flattens tuples row by row instead: digit j has some columns of each row. Initial weights are drawn, and
 trained weights written, in that order; `item_order` translates.
 """
@@ -11,7 +11,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -19,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dfa_tune.learning.product_cache import Table
+from dfa_tune.learning.first_layer import Inputs, Source
 from dfa_tune.problems.epoch_sample import EpochSample
 
 
@@ -53,31 +52,37 @@ class Items:
 class Batch:
     """A batch of every member, or one that all members share."""
 
-    x: Tensor | None  # (P or 1, B, D), centred, not scaled; None where no inputs are needed
-    chosen: list[Tensor]  # for each stream, the positions (B, k) of its tuples' items
+    inputs: Inputs  # what the first layer sees, (P or 1, B, D)
+    gate: Inputs  # what the first layer's gate sees: the same, if perhaps in another way
     labels: Tensor  # (P or 1, B)
 
 
-class Batches:
-    """Gathers batches of samples, one sample for each stream. Both x and labels are in the weights' type.
+def spread(stream_of: Sequence[int], streams: int, device: torch.device) -> Tensor | None:
+    """The stream of each member, (P,); None where members need no copy of what streams have.
 
-    `stream_of`: the stream of each member. Where all members share one, x and labels have a leading 1.
-    `inputs` false: no x is gathered. `at_once`: gather all streams in three operations, as is faster on a
-    GPU; false: stream after stream, as is better for a CPU's cache; None: by the device.
+    That is where each of them has a stream of its own, or all share one.
+    """
+    in_order = streams == 1 or list(stream_of) == list(range(streams))
+    return None if in_order else torch.tensor(stream_of, device=device)
+
+
+class Batches:
+    """Batches of samples, one sample for each stream. Labels are in the weights' type.
+
+    `sources`: how the first layer's own inputs and its gate's are made, in this order; they may be one
+    object. `members`: their streams, as `spread` gives them. Where all members share a stream, inputs and
+    labels have a leading 1.
     """
 
     def __init__(
         self,
         samples: Sequence[EpochSample],
         items: Items,
-        stream_of: Sequence[int],
+        members: Tensor | None,
         size: int,
-        centre: float,
+        sources: tuple[Source, Source],
         dtype: torch.dtype,
         device: torch.device,
-        *,
-        inputs: bool = True,
-        at_once: bool | None = None,
     ) -> None:
         self.items = [items.tensor(sample.items) for sample in samples]
         self._indices = [
@@ -85,20 +90,7 @@ class Batches:
         ]
         labels = np.stack([sample.labels for sample in samples])
         self._labels = torch.from_numpy(labels).to(device).to(dtype)
-        self._centre = centre
-        # Nothing is copied where each member has a stream of its own, or all share one
-        in_order = len(samples) == 1 or list(stream_of) == list(range(len(samples)))
-        self._spread = None if in_order else torch.tensor(stream_of, device=device)
-        self.tables: list[Table] = []  # for each stream its frozen products, where they are known
-        self.size = size
-        k = samples[0].indices.shape[1]
-        self._x = self._bytes = None
-        if inputs:
-            width = k * self.items[0].shape[1]
-            self._x = torch.empty(len(samples), size, width, dtype=dtype, device=device)
-            self._pool = self._pooled() if at_once or (at_once is None and device.type != "cpu") else None
-            rows = size * k * (1 if self._pool is None else len(samples))
-            self._bytes = self.items[0].new_empty(rows, self.items[0].shape[1])
+        self._members, self._sources, self.size = members, sources, size
 
     def get(self, part: slice) -> Batch:
         """The tuples of `part`; valid until the next call."""
@@ -106,43 +98,11 @@ class Batches:
 
     def _batch(self, chosen: list[Tensor], labels: Tensor) -> Batch:
         """The members' batch, from the items (B, k) of each of S streams and their labels (S, B)."""
-        x = None if self._x is None else self._gather(self._x[:, : labels.shape[1]], chosen)
-        if self._spread is not None:
-            labels = labels.index_select(0, self._spread)
-            x = None if x is None else x.index_select(0, self._spread)
-        return Batch(x, chosen, labels)
-
-    def known(self, batch: Batch) -> Tensor | None:
-        """The frozen products of a batch, (P or 1, B, H); None where there are no tables."""
-        if not self.tables:
-            return None
-        sums = [table.sums(chosen) for table, chosen in zip(self.tables, batch.chosen, strict=True)]
-        first = torch.stack(sums) if len(sums) > 1 else sums[0].unsqueeze(0)
-        return first if self._spread is None else first.index_select(0, self._spread)
-
-    def _pooled(self) -> tuple[Tensor, Tensor]:
-        """The items of all streams in one array (M, D / k), and the first of each stream, (S, 1, 1)."""
-        arrays: list[Tensor] = []
-        for items in self.items:
-            if not any(items is array for array in arrays):
-                arrays.append(items)
-        starts = [0, *accumulate(len(array) for array in arrays)]
-        first = [starts[next(n for n, one in enumerate(arrays) if one is items)] for items in self.items]
-        pool = arrays[0] if len(arrays) == 1 else torch.cat(arrays)
-        return pool, torch.tensor(first, device=pool.device).view(-1, 1, 1)
-
-    def _gather(self, x: Tensor, chosen: list[Tensor]) -> Tensor:
-        assert self._bytes is not None
-        if self._pool is not None:
-            pool, starts = self._pool
-            indices = (torch.stack(chosen) + starts).view(-1)
-            gathered = torch.index_select(pool, 0, indices, out=self._bytes[: len(indices)])
-            return x.copy_(gathered.view(x.shape)).sub_(self._centre)
-        for items, indices, out in zip(self.items, chosen, x, strict=True):
-            gathered = self._bytes[: indices.numel()]
-            torch.index_select(items, 0, indices.reshape(-1), out=gathered)
-            out.copy_(gathered.view(out.shape)).sub_(self._centre)
-        return x
+        own, gate = self._sources
+        inputs = own.inputs(chosen)
+        if self._members is not None:
+            labels = labels.index_select(0, self._members)
+        return Batch(inputs, inputs if gate is own else gate.inputs(chosen), labels)
 
 
 class FixedBatches(Batches):

@@ -33,7 +33,7 @@ class RecordedStep:
         self._next = (0, 1)  # the first tuple and the t that the device has
 
         def take() -> None:
-            step.take(batches, batches.next(), self._t, sums)
+            step.take(batches.next(), self._t, sums)
             self._t.add_(1)
 
         optimizers = step.optimizers.values()

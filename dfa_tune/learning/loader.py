@@ -8,9 +8,11 @@ from typing import Any, TypeVar
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dfa_tune.learning.batches import Batches, FixedBatches, Items
+from dfa_tune.learning.batches import Batches, FixedBatches, Items, spread
+from dfa_tune.learning.first_layer import Source
+from dfa_tune.learning.first_layer.dense import DenseSource
+from dfa_tune.learning.first_layer.table import Table, TableSource, pays
 from dfa_tune.learning.network import PackedNetwork
-from dfa_tune.learning.product_cache import Table, pays
 from dfa_tune.learning.settings import Training
 from dfa_tune.problems.epoch_sample import EpochSample, Problem
 from dfa_tune.problems.validation import check_items, check_sample
@@ -46,6 +48,7 @@ class Loader:
         self._centre = centre(problem, training)
         self._streams = list(dict.fromkeys(seeds))
         self._stream_of = [self._streams.index(seed) for seed in seeds]
+        self._members = spread(self._stream_of, len(self._streams), network.device)
         # Kept for each stream: the items of training and of testing, and a table for each of them
         self._items = Items(network.device, most=2 * len(self._streams))
         self.tables: list[Table] = []
@@ -102,22 +105,25 @@ class Loader:
         self, drawn: list[EpochSample], size: int, tuples: int, kind: type[AnyBatches]
     ) -> AnyBatches:
         """Batches of `size`; `tuples`: how many will be drawn from these items in the whole training."""
-        rule = self._network.rule
+        items = [self._items.tensor(sample.items) for sample in drawn]
+        sources = self._sources(items, size, drawn[0].indices.shape[1], tuples)
+        dtype, device = self._network.dtype, self._network.device
+        return kind(drawn, self._items, self._members, size, sources, dtype, device)
+
+    def _sources(self, items: list[Tensor], size: int, k: int, tuples: int) -> tuple[Source, Source]:
+        """How the first layer's own inputs and its gate's are made of the items of each stream."""
+        network, members = self._network, self._members
+        rule = network.rule
         frozen = not rule.trains_hidden
-        known = (frozen or rule.gate is not None) and pays(len(drawn[0].items), tuples)
-        batches = kind(
-            drawn,
-            self._items,
-            self._stream_of,
-            size,
-            self._centre,
-            self._network.dtype,
-            self._network.device,
-            inputs=not (frozen and known),
+        known: Source | None = None
+        if (frozen or rule.gate is not None) and pays(len(items[0]), tuples):
+            known = TableSource([self._table(stream, one) for stream, one in enumerate(items)], members)
+            if frozen:
+                return known, known
+        own = DenseSource(
+            items, members, size, k, self._centre, network.scale, network.dtype, network.product_dtype
         )
-        if known:
-            batches.tables = [self._table(stream, items) for stream, items in enumerate(batches.items)]
-        return batches
+        return own, known or own
 
     def _table(self, stream: int, items: Tensor) -> Table:
         """The frozen products of a stream's items, computed again only when the items are another array."""

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from dfa_tune.learning.optimizers._base import Base
+
 BLOCK = 16
 CHUNK = 16_384  # torch divides a sum of 32,768 elements or more between threads
 
@@ -59,6 +61,10 @@ class GradientProduct:
             x = x.expand(self.delta.shape[0], -1, -1)
             return torch.baddbmm(self.out, x, self.delta, beta=0, alpha=self.scale, out=self.out)
         return self.out.copy_(multiply(x, self.delta.to(x.dtype))).mul_(self.scale)
+
+    def update(self, optimizer: Base, learning_rate: Tensor, decay: float, t: int | Tensor) -> None:
+        """Take the optimizer's step t with this gradient plus decay * parameter; overwrites `out`."""
+        optimizer.step_product(self, learning_rate, decay, t)
 
 
 def _padded(matrix: Tensor) -> Tensor:

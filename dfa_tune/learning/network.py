@@ -12,7 +12,9 @@ import torch
 from torch import Tensor
 
 from dfa_tune.learning.activations._activation import Activation
-from dfa_tune.learning.matmul import GradientProduct, multiply, whole
+from dfa_tune.learning.first_layer import Inputs
+from dfa_tune.learning.first_layer.dense import Dense
+from dfa_tune.learning.matmul import GradientProduct, multiply
 from dfa_tune.learning.rules._rule import Rule
 
 
@@ -30,7 +32,7 @@ class Layer:
 class Pass:
     """What a forward pass leaves for the backward pass; lists have one entry for each hidden layer."""
 
-    inputs: list[Tensor | None]  # (P or 1, B, fan_in): what the layer saw; None where its products were known
+    inputs: list[Inputs]  # (P or 1, B, fan_in): what the layer saw
     slopes: list[Tensor | None]  # (P, B, H): dh/da; None: 1
     outputs: list[Tensor]  # (P or 1, B, H): h
     logits: Tensor  # (P, B, C)
@@ -39,7 +41,7 @@ class Pass:
 class PackedNetwork:
     """The weights of P members, and their forward pass under one rule.
 
-    Inputs arrive as (value - mean), (P or 1, B, D); `scale` is 1 / std and is part of the first layer's
+    Inputs stand for (value - mean), (P or 1, B, D); `scale` is 1 / std and is part of the first layer's
     products. `product_dtype`: the type in which matrices are multiplied; the weights have their own.
     """
 
@@ -62,23 +64,29 @@ class PackedNetwork:
 
     # -- forward and backward pass --------------------------------------------------------------
 
-    def forward(self, x: Tensor | None, known: Tensor | None = None) -> Pass:
+    def forward(self, inputs: Inputs | Tensor, gate: Inputs | None = None) -> Pass:
         """The logits (P, B, C) of inputs (P or 1, B, D), and what the backward pass needs.
 
-        `known` (P or 1, B, H): the first layer's frozen products with their bias, where they are known. They
-        are the gate's; without a gate they are the layer's own, which is frozen, and no x is needed.
+        A tensor stands for dense inputs. `gate`: what the first layer's gate sees of the same batch, if it
+        is another way to the products; None: the same inputs.
         """
-        inputs: list[Tensor | None] = []
+        seen: list[Inputs] = []
         slopes: list[Tensor | None] = []
         outputs: list[Tensor] = []
-        h = x
         for position, layer in enumerate(self.layers):
-            first = position == 0
-            inputs.append(h)
-            slope, h = self._hidden(layer, h, known if first else None, self.scale if first else 1.0)
+            if position:
+                below = self.dense(outputs[-1], 1.0)
+            else:
+                below = self.dense(inputs, self.scale) if isinstance(inputs, Tensor) else inputs
+            slope, h = self._hidden(layer, below, gate or below)
+            seen.append(below)
             slopes.append(slope)
             outputs.append(h)
-        return Pass(inputs, slopes, outputs, self._logits(outputs[-1]))
+        return Pass(seen, slopes, outputs, self._logits(outputs[-1]))
+
+    def dense(self, x: Tensor, scale: float) -> Inputs:
+        """x (P or 1, B, fan_in) as the inputs of a layer, which are multiplied by `scale`."""
+        return Dense(x, scale, self.product_dtype)
 
     def _logits(self, h: Tensor) -> Tensor:
         """(P, B, C) of the last hidden layer's h (P or 1, B, H)."""
@@ -89,44 +97,16 @@ class PackedNetwork:
             logits = multiply(self.operand(h), self.operand(self.output).transpose(1, 2)).to(self.dtype)
         return logits if self.output_bias is None else logits + self.output_bias
 
-    def _hidden(
-        self, layer: Layer, x: Tensor | None, known: Tensor | None, scale: float
-    ) -> tuple[Tensor | None, Tensor]:
+    def _hidden(self, layer: Layer, inputs: Inputs, gate: Inputs) -> tuple[Tensor | None, Tensor]:
         """A hidden layer's slope dh/da (None: 1, or not needed) and output h, (P or 1, B, H) each."""
         if self.rule.gate is not None:
             assert layer.gate_weight is not None
-            gate = known if known is not None else self._affine(x, layer.gate_weight, layer.gate_bias, scale)
-            slope = self.rule.gate(gate)
-            return slope, self._affine(x, layer.weight, layer.bias, scale).mul_(slope)
-        a = known if known is not None else self._affine(x, layer.weight, layer.bias, scale)
+            slope = self.rule.gate(gate.affine(layer.gate_weight, layer.gate_bias))
+            return slope, inputs.affine(layer.weight, layer.bias).mul_(slope)
+        a = inputs.affine(layer.weight, layer.bias)
         h = self.activation.value(a)
         derivative = self.activation.derivative
         return derivative(a, h) if derivative is not None and self.rule.trains_hidden else None, h
-
-    def _affine(self, x: Tensor | None, weight: Tensor, bias: Tensor | None, scale: float) -> Tensor:
-        """scale * x W + b, (P, B, H), accumulated and returned in the weights' type.
-
-        Members that see the same data share x, (1, B, D). It is not copied: with a stride of 0 between
-        members it is read again for each, on a GPU from its cache. One product with a wide (D, P H) takes as
-        much work in as many tiles, but the rows of each member's weights, and of its optimizer's state, would
-        lie far apart; `benchmarks/gpu.py` measures both products.
-        """
-        assert x is not None
-        members, batch = weight.shape[0], x.shape[1]
-        if self.product_dtype != self.dtype or not whole(batch, *weight.shape[1:]):
-            a = multiply(self.operand(x), self.operand(weight)).to(self.dtype).mul_(scale)
-            return a if bias is None else a.add_(bias)
-        x = x.expand(members, -1, -1)
-        if bias is None:
-            a = weight.new_empty(members, batch, weight.shape[2])
-            return torch.baddbmm(a, x, weight, beta=0, alpha=scale, out=a)
-        return torch.baddbmm(bias, x, weight, alpha=scale)
-
-    def gradient_product(self, done: Pass, delta: Tensor, layer: int, out: Tensor) -> GradientProduct:
-        """The gradient of a hidden layer's weights under `delta`, to be written into `out`, (P, D, H)."""
-        x = done.inputs[layer]
-        assert x is not None
-        return GradientProduct(self.operand(x), delta, self.scale if layer == 0 else 1.0, out)
 
     def output_gradient_product(self, done: Pass, error: Tensor, out: Tensor) -> GradientProduct:
         """The gradient error^T h of the output weights, to be written into `out`, (P, C, H)."""
@@ -135,9 +115,7 @@ class PackedNetwork:
 
     def gradient(self, done: Pass, delta: Tensor, layer: int) -> Tensor:
         """The gradient of a hidden layer's weights under `delta`, (P, D, H), in memory of its own."""
-        return self.gradient_product(
-            done, delta, layer, torch.empty_like(self.layers[layer].weight)
-        ).compute()
+        return done.inputs[layer].gradient(delta, torch.empty_like(self.layers[layer].weight)).compute()
 
     def operand(self, x: Tensor) -> Tensor:
         """x in the products' type."""

@@ -11,9 +11,10 @@ from torch import Tensor
 
 from dfa_tune.learning.alignment import alignments, cosine
 from dfa_tune.learning.backward import Context, hidden_deltas
-from dfa_tune.learning.batches import Batch, Batches
+from dfa_tune.learning.batches import Batch
+from dfa_tune.learning.first_layer import WeightGradient
 from dfa_tune.learning.losses import Loss, correct, one_hot
-from dfa_tune.learning.matmul import GradientProduct, tuple_sums
+from dfa_tune.learning.matmul import tuple_sums
 from dfa_tune.learning.network import PackedNetwork
 from dfa_tune.learning.optimizers._base import Base
 
@@ -62,19 +63,19 @@ class Step:
         self.optimizers = {name: optimizer(parameter) for name, parameter in network.parameters().items()}
         self._gradients: dict[str, Tensor] = {}  # memory for the gradients of weight matrices
 
-    def take(self, batches: Batches, batch: Batch, t: int | Tensor, sums: Sums | None) -> None:
+    def take(self, batch: Batch, t: int | Tensor, sums: Sums | None) -> None:
         """Step number t (from 1) on a batch; its metrics are added to `sums` if there are any."""
-        context = self._forward(batches, batch, sums)
+        context = self._forward(batch, sums)
         deltas = hidden_deltas(context) if self.network.rule.trains_hidden else []
         self.update(context, deltas, t)
 
-    def take_measured(self, batches: Batches, batch: Batch, t: int, sums: Sums) -> dict[str, Tensor]:
+    def take_measured(self, batch: Batch, t: int, sums: Sums) -> dict[str, Tensor]:
         """The same step, and its alignments by the names of their columns: (P,), or (P, L) for L layers.
 
         For rules that train the hidden layers only.
         """
         weight = self.network.layers[0].weight
-        context = self._forward(batches, batch, sums)
+        context = self._forward(batch, sums)
         deltas = hidden_deltas(context)
         measured, bp_gradient = alignments(context, deltas)
         before = weight.clone()
@@ -92,7 +93,7 @@ class Step:
                 self._update(f"feedback.{layer}", feedback_gradient(context, deltas, layer), t)
         for layer, delta in enumerate(deltas):
             name = f"hidden.{layer}.weight"
-            self._update_product(name, network.gradient_product(done, delta, layer, self._memory(name)), t)
+            self._update_product(name, done.inputs[layer].gradient(delta, self._memory(name)), t)
             if network.layers[layer].bias is not None:
                 self._update(f"hidden.{layer}.bias", delta.sum(1, keepdim=True), t)
         if error.shape[2] == 1:  # not a product with a single row: its bits would depend on the pack
@@ -105,9 +106,9 @@ class Step:
             sums = tuple_sums(error[:, :, 0]).view(-1, 1, 1) if single else error.sum(1, keepdim=True)
             self._update("output.bias", sums, t)
 
-    def evaluate(self, batches: Batches, batch: Batch, sums: Sums) -> None:
+    def evaluate(self, batch: Batch, sums: Sums) -> None:
         """Add the metrics of a batch to `sums`, and change nothing else."""
-        logits = self.network.forward(batch.x, batches.known(batch)).logits
+        logits = self.network.forward(batch.inputs, batch.gate).logits
         targets = one_hot(batch.labels, logits.shape[2])
         sums.add(self._loss.value(logits, targets), correct(logits, batch.labels))
 
@@ -117,8 +118,8 @@ class Step:
             self._gradients[name] = torch.empty_like(self.optimizers[name].parameter)
         return self._gradients[name]
 
-    def _update_product(self, name: str, gradient: GradientProduct, t: int | Tensor) -> None:
-        self.optimizers[name].step_product(gradient, self._learning_rate, self._decay, t)
+    def _update_product(self, name: str, gradient: WeightGradient, t: int | Tensor) -> None:
+        gradient.update(self.optimizers[name], self._learning_rate, self._decay, t)
 
     def _update(self, name: str, gradient: Tensor, t: int | Tensor) -> None:
         optimizer = self.optimizers[name]
@@ -126,8 +127,8 @@ class Step:
             gradient = gradient.add_(optimizer.parameter, alpha=self._decay)
         optimizer.step(gradient, self._learning_rate, t)
 
-    def _forward(self, batches: Batches, batch: Batch, sums: Sums | None) -> Context:
-        done = self.network.forward(batch.x, batches.known(batch))
+    def _forward(self, batch: Batch, sums: Sums | None) -> Context:
+        done = self.network.forward(batch.inputs, batch.gate)
         targets = one_hot(batch.labels, done.logits.shape[2])
         if sums is not None:
             sums.add(self._loss.value(done.logits, targets), correct(done.logits, batch.labels))

@@ -187,9 +187,9 @@ class PackTraining:
         else:
             batch = epoch.batches.get(slice(begin, end))
             if measured:
-                epoch.alignments = self._step.take_measured(epoch.batches, batch, self.steps, epoch.sums)
+                epoch.alignments = self._step.take_measured(batch, self.steps, epoch.sums)
             else:
-                self._step.take(epoch.batches, batch, self.steps, epoch.sums if epoch.evaluated else None)
+                self._step.take(batch, self.steps, epoch.sums if epoch.evaluated else None)
         epoch.batch += 1
 
     # -- testing --------------------------------------------------------------------------------
@@ -199,7 +199,7 @@ class PackTraining:
         sums = Sums.zeros(len(self.members), self.device)
         with evaluated_parameters(self.optimizers):
             for begin in range(0, samples, batches.size):
-                self._step.evaluate(batches, batches.get(slice(begin, begin + batches.size)), sums)
+                self._step.evaluate(batches.get(slice(begin, begin + batches.size)), sums)
         return {"test_loss": sums.loss / samples, "test_accuracy": sums.correct / samples}
 
     # -- weights and state ----------------------------------------------------------------------

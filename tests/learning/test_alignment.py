@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from dfa_tune.learning.alignment import alignments, cosine, cosine_of_rows
 from dfa_tune.learning.backward import Context, bp_deltas, hidden_deltas
+from dfa_tune.learning.first_layer.dense import Dense
 from dfa_tune.learning.initialisation import initial_network
 from dfa_tune.learning.losses import LOSSES, one_hot
 from dfa_tune.learning.metrics import BY_LAYER, metric_rows
@@ -165,8 +166,8 @@ def test_each_layers_gradient_is_compared_with_that_of_backpropagation(
     for member in (0, 1):
         for layer in range(len(hidden)):
             inputs = context.done.inputs[layer]
-            assert inputs is not None
-            ours, theirs = (inputs[member].numpy().T @ d[layer][member].numpy() for d in (deltas, expected))
+            assert isinstance(inputs, Dense)
+            ours, theirs = (inputs.x[member].numpy().T @ d[layer][member].numpy() for d in (deltas, expected))
             cosines, ratios = (
                 found[f"gradient_{name}_by_layer"][member, layer].item()
                 for name in ("alignment", "norm_ratio")

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from dfa_tune.learning.batches import Batches, Items, item_order
-from dfa_tune.learning.product_cache import Table
+from dfa_tune.learning.batches import Batches, Items, item_order, spread
+from dfa_tune.learning.first_layer.dense import Dense, DenseSource
+from dfa_tune.learning.first_layer.table import Table
 from dfa_tune.learning.settings import Network, Training
 from dfa_tune.learning.training import Member, PackTraining
 from dfa_tune.problems.epoch_sample import EpochSample
@@ -23,15 +24,18 @@ def some_draw(seed: int, tuples: int = 20, k: int = 3) -> EpochSample:
 
 
 def batches(draws: list[EpochSample], stream_of: list[int]) -> Batches:
-    return Batches(draws, Items(CPU, 4), stream_of, 8, 33.25, torch.float64, CPU)
+    items, members = Items(CPU, 4), spread(stream_of, len(draws), CPU)
+    arrays = [items.tensor(draw.items) for draw in draws]
+    source = DenseSource(arrays, members, 8, 3, 33.25, 1.0, torch.float64, torch.float64)
+    return Batches(draws, items, members, 8, (source, source), torch.float64, CPU)
 
 
 def test_a_batch_is_the_draw_centred_in_item_order() -> None:
     draw = some_draw(0)
     order = item_order(4, 2, 3)
     batch = batches([draw], [0, 0]).get(slice(16, 24))
-    assert batch.x is not None
-    np.testing.assert_array_equal(batch.x[0].numpy(), (draw.gather() - 33.25)[16:24][:, order])
+    assert isinstance(batch.inputs, Dense)
+    np.testing.assert_array_equal(batch.inputs.x[0].numpy(), (draw.gather() - 33.25)[16:24][:, order])
     np.testing.assert_array_equal(batch.labels[0].numpy(), draw.labels[16:24])
 
 
@@ -39,11 +43,11 @@ def test_a_batch_is_the_draw_centred_in_item_order() -> None:
 def test_every_member_sees_its_own_stream(stream_of: list[int]) -> None:
     draws = [some_draw(0), some_draw(1)]
     batch = batches(draws, stream_of).get(slice(0, 8))
-    assert batch.x is not None
-    assert batch.x.shape[0] == len(stream_of)
+    assert isinstance(batch.inputs, Dense)
+    assert batch.inputs.x.shape[0] == len(stream_of)
     for member, stream in enumerate(stream_of):
         expected = (draws[stream].gather() - 33.25)[:8][:, item_order(4, 2, 3)]
-        np.testing.assert_array_equal(batch.x[member].numpy(), expected)
+        np.testing.assert_array_equal(batch.inputs.x[member].numpy(), expected)
         np.testing.assert_array_equal(batch.labels[member].numpy(), draws[stream].labels[:8])
 
 

@@ -7,7 +7,8 @@ is a row of a table. An epoch then costs, for each tuple, a sum of k rows.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NoReturn
 
 import torch
 from torch import Tensor
@@ -61,3 +62,34 @@ class Table:
     def sums(self, chosen: Tensor) -> Tensor:
         """scale * (x - centre) W + b, (B, H), of the tuples made of the items at `chosen` (B, k)."""
         return embedding_bag(chosen + self._offsets, self._rows, mode="sum")
+
+
+@dataclass(frozen=True)
+class Known:
+    """Inputs whose products (P or 1, B, H) with the frozen weights, bias included, are known already."""
+
+    products: Tensor
+
+    def affine(self, weight: Tensor, bias: Tensor | None) -> Tensor:
+        """The products; the weights are those of the tables."""
+        return self.products
+
+    def gradient(self, delta: Tensor, out: Tensor) -> NoReturn:
+        """Frozen weights are never updated."""
+        raise TypeError("weights whose products are in a table are frozen")
+
+
+class TableSource:
+    """Looks up the products of tuples in one table for each stream.
+
+    `members`: the stream of each, (P,); None where they need no copy (`batches.spread`).
+    """
+
+    def __init__(self, tables: list[Table], members: Tensor | None) -> None:
+        self._tables, self._members = tables, members
+
+    def inputs(self, chosen: list[Tensor]) -> Known:
+        """The products of tuples, for each stream the positions (B, k) of their items."""
+        sums = [table.sums(part) for table, part in zip(self._tables, chosen, strict=True)]
+        first = torch.stack(sums) if len(sums) > 1 else sums[0].unsqueeze(0)
+        return Known(first if self._members is None else first.index_select(0, self._members))
