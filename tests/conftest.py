@@ -20,6 +20,9 @@ from dfa_tune.results import schema
 
 ROOT = Path(__file__).resolve().parent.parent
 
+# Small products take several times as long where threads share them; tests of threads set their number
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 
 @pytest.fixture(autouse=True)
 def no_settings_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
