@@ -42,7 +42,7 @@ def extra(results: SweepResults, store: Store, data: str | Path | None) -> Table
     known, dataset = results.scores, results.sweep.dataset
     trials = [trial for cell in results.plan.cells for trial in cell.repeat_trials(known) or []]
     done = [trial for trial in trials if trial.id in known]
-    wanted = len(results.plan.cells) * results.sweep.repetitions
+    wanted = len(results.plan.cells) * results.sweep.repetitions.min
     if len(done) < wanted or dataset is None or missing_files(dataset, data_folder(data)):
         return None
     parts: list[Table] = []

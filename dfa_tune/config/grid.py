@@ -237,7 +237,7 @@ def _check_count(
     points = math.prod(len(values) for values in axes.values())
     tuned_points = math.prod(len(values) for key, values in axes.items() if key not in fixed)
     tuned = sum(len(own.rates) + space.tuning.refine for own in chosen.values() if len(own.rates) > 1)
-    trials = points * len(chosen) * space.repetitions + tuned_points * tuned
+    trials = points * len(chosen) * space.repetitions.max + tuned_points * tuned
     if trials > MAX_TRIALS:
         raise source.error(
             (),

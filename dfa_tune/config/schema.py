@@ -14,6 +14,8 @@ from dfa_tune.learning.settings import Positive, Settings
 
 Metric = Literal["test_accuracy", "test_loss", "train_accuracy", "train_loss"]
 DEFAULT_WINDOW = 10  # rows; the thesis compares learning rates by the mean of the last ten epochs
+MAX_REPETITIONS = 20  # where no other maximum is given
+REPETITION_FORMS = "a whole number of at least 1, or {min: N, max: N, until: decided}"
 RATE_FORMS = "a number above 0, a list of them, or {low, high, points}"
 _WINDOWS_DEVICES = {"con", "prn", "aux", "nul"} | {
     f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10)
@@ -85,6 +87,34 @@ class Tuning(Settings):
         return self.metric.endswith("_loss")
 
 
+class HalfWidth(Settings):
+    """Repeat a method until its mean final accuracy is known to +- `half_width`."""
+
+    # An accuracy lies between 0 and 1, so half the width of any interval of it is at most 0.5
+    half_width: Annotated[float, Field(gt=0, lt=0.5, allow_inf_nan=False, strict=True)]
+
+
+Until = Literal["decided"] | HalfWidth
+
+
+class Repetitions(Settings):
+    """How often a method is repeated at its learning rate: at least `min` and at most `max` times.
+
+    `until` says when no more are needed: all claims about the space are decided, or an interval is narrow
+    enough. It is null where the number is fixed.
+    """
+
+    min: Natural = 3
+    max: Natural = MAX_REPETITIONS
+    until: Any = "decided"  # of the type Until, or null
+
+    @model_validator(mode="after")
+    def _max_is_not_below_min(self) -> Repetitions:
+        if self.max < self.min:
+            raise ValueError(f"max ({self.max}) is below min ({self.min}); valid: at least {self.min}")
+        return self
+
+
 class Space(Settings):
     """The top-level keys of a search space.
 
@@ -101,7 +131,7 @@ class Space(Settings):
     methods: Annotated[list[dict[str, Any]], Field(min_length=1)]
     learning_rates: dict[str, Any] = Field(default_factory=dict)
     tuning: Tuning = Tuning()
-    repetitions: Natural = 3
+    repetitions: Any = 3
     seed: Annotated[int, Field(ge=0, lt=2**63, strict=True)] = 0  # a column of 64 bits
     save_weights: bool = False
 
@@ -126,6 +156,24 @@ def parse_rates(value: Any, path: Path, source: Source) -> Rates:
     if not value:
         raise source.error(path, f"valid: {RATE_FORMS}", value)
     return tuple(sorted({_rate(item, (*path, index), source) for index, item in enumerate(value)}))
+
+
+def parse_repetitions(value: Any, source: Source) -> Repetitions:
+    """The repetitions: a number is exactly so many; raises UserError where it is neither that nor a range."""
+    path: Path = ("repetitions",)
+    if not isinstance(value, dict):
+        if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 1_000_000_000:
+            raise source.error(path, f"valid: {REPETITION_FORMS}", value)
+        return Repetitions(min=value, max=value, until=None)
+    found = source.validate(Repetitions, value, path)
+    if isinstance(found.until, dict):
+        until = source.validate(HalfWidth, found.until, (*path, "until"))
+        return found.model_copy(update={"until": until})
+    if found.until != "decided":
+        raise source.error(
+            (*path, "until"), "valid: decided, or {half_width: W} with W above 0 and below 0.5", found.until
+        )
+    return found
 
 
 def rate_values(rates: Rates) -> tuple[float, ...]:

@@ -120,14 +120,17 @@ class Cell:
         return self._tuning.best_so_far(scores) if self._tuning is not None and self._owner else None
 
     def repeat_trials(self, scores: Scores) -> list[Trial] | None:
-        """The repetitions in order; None until their learning rate is chosen."""
+        """As many repetitions as there may be, in order; None until their learning rate is chosen."""
         choice = self.choice(scores)
         return None if choice is None else self._at(choice.learning_rate)
 
+    def tuning_due(self, scores: Scores) -> list[Trial]:
+        """The trials of this cell's own tuning that are known so far, done or not."""
+        return self._tuning.due(scores) if self._tuning is not None and self._owner else []
+
     def due(self, scores: Scores) -> list[Trial]:
         """Every trial of this cell that is known so far, done or not; no other cell has any of them."""
-        tuning = self._tuning.due(scores) if self._tuning is not None and self._owner else []
-        return tuning + (self.repeat_trials(scores) or [])
+        return self.tuning_due(scores) + (self.repeat_trials(scores) or [])
 
     def _at(self, rate: float) -> list[Trial]:
         if rate not in self._chosen:
@@ -136,7 +139,10 @@ class Cell:
 
 
 class Plan:
-    """A sweep expanded into cells; `planned` is the number of trials in the whole sweep.
+    """A sweep expanded into cells, each with as many repetitions as there may be.
+
+    `tunings` is the number of trials in tuning, `planned` the least number of trials in the whole sweep, and
+    `most` the largest.
 
     `data_digest` identifies the content of the data set; where the data set is an axis, it maps the name
     of each data set to its digest.
@@ -150,12 +156,15 @@ class Plan:
         self._tunings: dict[str, Tuning] = {}
         self.cells = self._build()
         refine = sweep.tuning.refine
-        self.planned = len(self.cells) * sweep.repetitions + sum(
-            len(tuning.trials) + refine for tuning in self._tunings.values()
-        )
+        self.tunings = sum(len(tuning.trials) + refine for tuning in self._tunings.values())
+        self.planned = self.tunings + len(self.cells) * sweep.repetitions.min
+        self.most = self.tunings + len(self.cells) * sweep.repetitions.max
 
     def due(self, scores: Scores) -> list[Trial]:
-        """Every trial that is known so far, done or not, by cell; each trial once."""
+        """Every trial that is known so far, done or not, by cell; each trial once.
+
+        All repetitions are among them that there may be. How many of them are needed, `SweepState` knows.
+        """
         return [trial for cell in self.cells for trial in cell.due(scores)]
 
     def trial(self, trial_id: str, *, learning_rate: float, seed: int, split: Any) -> Trial | None:
@@ -188,7 +197,10 @@ class Plan:
             field: column_value(getattr(columns[group], field))
             for group, field in (key.split(".", 1) for key in self.sweep.axes)
         }
-        repeats = [replace(base, seed=seed) for seed in self.sweep.repetition_seeds]
+        repeats = [
+            replace(base, seed=seed, repetition=number)
+            for number, seed in enumerate(self.sweep.repetition_seeds, 1)
+        ]
         return Cell(base.method, axes, repeats, tuning, owner)
 
     def _tuning(self, method: Method, point: Point, rates: tuple[float, ...]) -> tuple[Tuning, bool]:

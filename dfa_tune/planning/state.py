@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Set
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping, Sequence, Set
+from dataclasses import dataclass, field
+
+import pandas as pd
 
 from dfa_tune.planning.plan import Cell, Choice, Plan
 from dfa_tune.planning.scores import trial_scores
+from dfa_tune.planning.sweep_results import SweepResults
 from dfa_tune.planning.trial import Trial
 from dfa_tune.results.store import Store
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -28,21 +27,52 @@ class Count:
         return self.planned - self.done
 
 
+@dataclass(frozen=True)
+class Needed:
+    """How many repetitions cells need, by their index in the plan; the others need the least number.
+
+    undecided: the cells that may need more, once these repetitions are there
+    """
+
+    repetitions: Mapping[int, int] = field(default_factory=dict)
+    undecided: Set[int] = frozenset()
+
+
+Judge = Callable[[SweepResults], Needed]
+
+
 class SweepState:
     """Which trials of `plan` are done, and which can be trained now.
 
-    It holds one number per finished trial, its score; the rows stay in the store.
+    It holds one number per finished trial, its score; the rows stay in the store. How often a method is
+    repeated follows from the numbers of the repetitions alone, not from the order in which they ended: so a
+    run that goes on after it was stopped, and another one at the same time, find the same trials.
 
     rows: of finished trials, among them all that the files `known` hold
     known: names of result files that need not be read again
+    judge: how many repetitions cells need, given the rows so far; None: the least number. With it the rows'
+        columns `judged` are kept too.
     """
 
-    def __init__(self, plan: Plan, store: Store, rows: pd.DataFrame, known: Set[str] = frozenset()) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        store: Store,
+        rows: pd.DataFrame,
+        known: Set[str] = frozenset(),
+        *,
+        judge: Judge | None = None,
+        judged: Sequence[str] = (),
+    ) -> None:
         self.plan, self.store = plan, store
         self._known = set(known)
         self.scores: dict[str, float] = {}
         self._due: dict[str, Trial] = {}
-        self._open = list(plan.cells)
+        self._open = list(range(len(plan.cells)))  # cells without a chosen learning rate
+        self._repetitions: dict[int, int] = {}  # due, of the cells whose learning rate is chosen
+        self._judge, self._judged = judge, list(judged)
+        self._kept: list[pd.DataFrame] = []
+        self._needed: Needed | None = None
         self.absorb(rows)
 
     def refresh(self) -> None:
@@ -60,35 +90,80 @@ class SweepState:
 
     def absorb(self, rows: pd.DataFrame) -> None:
         """Take in rows of finished trials."""
-        if rows.empty:
-            self._extend()
-            return
-        tuning = self.plan.sweep.tuning
-        self.scores.update(trial_scores(rows, tuning.metric, tuning.window))
-        self._extend()
+        if not rows.empty:
+            if self._judge is not None:  # each trial once, though two runs may have trained it
+                new = rows.loc[~rows["trial_id"].isin(self.scores.keys()), self._judged]
+                self._kept += [new] if len(new) else []
+            tuning = self.plan.sweep.tuning
+            self.scores.update(trial_scores(rows, tuning.metric, tuning.window))
+        self._extend_tuning()
+        if self._judge is not None and (self._needed is None or self._repeated()):
+            kept = pd.concat(self._kept, ignore_index=True) if self._kept else pd.DataFrame()
+            self._kept = [kept] if len(kept) else []
+            self._needed = self._judge(SweepResults(self.plan, kept.reindex(columns=self._judged)))
+        self._extend_repetitions()
 
-    def _extend(self) -> None:
-        """Add the trials that the scores have made due; a cell whose repetitions are known is closed."""
+    def _extend_tuning(self) -> None:
+        """Add the trials of tuning that the scores have made due; a cell that has chosen is closed."""
         still_open = []
-        for cell in self._open:
-            for trial in cell.due(self.scores):
+        for index in self._open:
+            cell = self.plan.cells[index]
+            for trial in cell.tuning_due(self.scores):
                 self._due.setdefault(trial.id, trial)
-            if cell.choice(self.scores) is None:
-                still_open.append(cell)
+            trials = cell.repeat_trials(self.scores)
+            if trials is None:
+                still_open.append(index)
+            else:  # those that are there count, even if they are more than this space needs
+                self._repetitions[index] = 0
+                for trial in trials[self.plan.sweep.repetitions.min :]:
+                    if trial.id in self.scores:
+                        self._due.setdefault(trial.id, trial)
         self._open = still_open
+
+    def _repeated(self) -> bool:
+        """Whether any repetition is done."""
+        return any(trial.stage == "repeat" and name in self.scores for name, trial in self._due.items())
+
+    def _extend_repetitions(self) -> None:
+        """Add the repetitions that each cell needs by now, the first ones first."""
+        least, most = self.plan.sweep.repetitions.min, self.plan.sweep.repetitions.max
+        asked = self._needed.repetitions if self._needed is not None else {}
+        new: list[tuple[int, int, Trial]] = []
+        for index, before in self._repetitions.items():
+            needed = min(max(asked.get(index, 0), least), most)
+            if needed > before:
+                trials = self.plan.cells[index].repeat_trials(self.scores) or []
+                new += [(trial.repetition or 0, index, trial) for trial in trials[before:needed]]
+                self._repetitions[index] = needed
+        for _, _, trial in sorted(new, key=lambda one: one[:2]):
+            self._due.setdefault(trial.id, trial)
 
     def ready(self) -> list[Trial]:
         """Trials that can be trained now: due and not done."""
         return [trial for trial in self._due.values() if trial.id not in self.scores]
 
     def count(self) -> Count:
-        """How many trials are planned and done."""
-        return Count(self.plan.planned, sum(trial in self.scores for trial in self._due))
+        """How many trials are planned and done, as far as is known which repetitions are needed."""
+        return Count(self._planned, sum(trial in self.scores for trial in self._due))
 
     def stored(self) -> Count:
         """As `count`, but of what the store still has: files may have been moved since they were read."""
         done = self.store.done()
-        return Count(self.plan.planned, sum(t in self.scores and t in done for t in self._due))
+        return Count(self._planned, sum(t in self.scores and t in done for t in self._due))
+
+    @property
+    def most(self) -> int:
+        """How many trials the sweep has at most: all the repetitions allowed of what is undecided."""
+        return self._planned + sum(
+            self.plan.sweep.repetitions.max
+            - max(self._repetitions.get(index, 0), self.plan.sweep.repetitions.min)
+            for index in (self._needed.undecided if self._needed is not None else ())
+        )
+
+    @property
+    def _planned(self) -> int:
+        repetitions = sum(trial.stage == "repeat" for trial in self._due.values())
+        return self.plan.tunings + repetitions + len(self._open) * self.plan.sweep.repetitions.min
 
     def other_settings(self) -> int:
         """How many complete trials are in the folder that the plan does not mean, as far as it is decided."""
@@ -100,7 +175,9 @@ class SweepState:
         Copied rows come without weights, so a space that saves weights trains its repetitions itself.
         """
         taken = 0
-        while found := self.store.take_over({trial.id: trial.stage for trial in self._takeable()}):
+        while found := self.store.take_over(
+            {trial.id: (trial.stage, trial.repetition) for trial in self._takeable()}
+        ):
             taken += len(found)
             self.absorb(self.store.read(found))  # may decide a learning rate, and make repetitions due
         return taken

@@ -18,12 +18,20 @@ from dfa_tune.config import grid, yaml_file
 from dfa_tune.config.grid import Point
 from dfa_tune.config.method import Method
 from dfa_tune.config.overrides import NO_OVERRIDES, Overrides, folder_overrides
-from dfa_tune.config.schema import DEFAULT_WINDOW, Space, Tuning, rate_values
+from dfa_tune.config.schema import (
+    DEFAULT_WINDOW,
+    Repetitions,
+    Space,
+    Tuning,
+    parse_repetitions,
+    rate_values,
+)
 from dfa_tune.config.validation import Source
 from dfa_tune.errors import UserError, did_you_mean
 
 __all__ = [
     "Point",
+    "Repetitions",
     "Sweep",
     "Tuning",
     "load_sweep",
@@ -43,6 +51,9 @@ class Sweep:
     compare for each method; a single one is used as it is, without tuning. `text` is the YAML with all
     options applied. `figure_name` is the bundled space whose figure and claims are used: the one that the
     space is, or says that it is a variant of; None for any other space, whatever its name is.
+
+    `repetitions` says how many a run trains. Readers show as many as there are, `found`, if that is more:
+    those that a claim needed. `exact`: they do not, since an option has set the number.
     """
 
     name: str
@@ -53,10 +64,12 @@ class Sweep:
     methods: tuple[Method, ...]
     rates: Mapping[Method, tuple[float, ...]] = field(hash=False)
     tuning: Tuning = field(hash=False)
-    repetitions: int
+    repetitions: Repetitions
     seed: int
     save_weights: bool
     text: str
+    exact: bool = False
+    found: int = 0
 
     @property
     def datasets(self) -> tuple[str, ...]:
@@ -72,7 +85,7 @@ class Sweep:
     @cached_property
     def repetition_seeds(self) -> tuple[int, ...]:
         """The seed of each repetition: the same for all methods and points, and never the tuning seed."""
-        return repetition_seeds(self.seed, self.repetitions)
+        return repetition_seeds(self.seed, max(self.repetitions.max, self.found))
 
 
 def same_methods(sweep: Sweep) -> list[tuple[Method, Method]]:
@@ -146,6 +159,8 @@ def parse_sweep(
     options = yaml_file.override(document, folder.options, f"{folder.file}:")
     source = Source(where, options | yaml_file.override(document, overrides))
     content = source.validate(Space, document)
+    repetitions = parse_repetitions(content.repetitions, source)
+    content = content.model_copy(update={"repetitions": repetitions})
     chosen = grid.select(grid.methods(content, source), methods)
     if methods:
         document["methods"] = [grid.entry_of(method, rates) for method, rates in chosen.items()]
@@ -159,7 +174,8 @@ def parse_sweep(
         methods=tuple(chosen),
         rates={method: rate_values(rates.rates) for method, rates in chosen.items()},
         tuning=content.tuning.model_copy(update={"window": _window(content.tuning.window, points, source)}),
-        repetitions=content.repetitions,
+        repetitions=repetitions,
+        exact=any(key.split(".")[0] == "repetitions" for key in source.options),
         seed=content.seed,
         save_weights=content.save_weights,
         text=yaml_file.dump(document) if source.options or methods else text,

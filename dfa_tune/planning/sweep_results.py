@@ -5,24 +5,26 @@ Reading needs pandas and the Parquet files, and neither torch nor Ray.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from dfa_tune.errors import UserError
 from dfa_tune.planning.plan import Plan
 from dfa_tune.planning.scores import final, trial_scores
-from dfa_tune.planning.sweep import Sweep, load_sweep
+from dfa_tune.planning.sweep import Sweep, load_sweep, repetition_seeds
 from dfa_tune.planning.trial import column_value
 from dfa_tune.problems.datasets import content_digest
 from dfa_tune.results.store import Store
 
 ACCURACIES = ["train_accuracy", "test_accuracy"]
-PLAN_COLUMNS = ["trial_id", "stage", "epoch", "diverged", "dataset", "data_digest"]
+PLAN_COLUMNS = ["trial_id", "stage", "seed", "epoch", "diverged", "dataset", "data_digest"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,11 +82,17 @@ class SweepResults:
         """
         planned = pd.DataFrame(
             [
-                {"cell": index, "trial_id": trial.id, "method": cell.method.name, **cell.axes}
+                {
+                    "cell": index,
+                    "trial_id": trial.id,
+                    "repetition": trial.repetition,
+                    "method": cell.method.name,
+                    **cell.axes,
+                }
                 for index, cell in enumerate(self.plan.cells)
                 for trial in cell.repeat_trials(self.scores) or []
             ],
-            columns=["cell", "trial_id", "method", *self.axis_names],
+            columns=["cell", "trial_id", "repetition", "method", *self.axis_names],
         )
         kept = [column for column in self.rows if column == "trial_id" or column not in planned.columns]
         own = self.rows[kept]
@@ -144,10 +152,14 @@ def load_sweep_results(
     overrides: Sequence[str] = (),
     methods: Sequence[str] = (),
     scores_only: bool = False,
+    more: Sequence[str] = (),
 ) -> SweepResults:
     """The rows that `load_results` returns, with the plan that they belong to; without `extra`.
 
+    The plan lists all repetitions that there are, even if the space wants fewer.
+
     scores_only: read no other columns than scores and the plan take, which is faster and needs less memory
+    more: columns to read as well
     """
     if isinstance(space, Sweep):
         if overrides or methods:
@@ -155,19 +167,34 @@ def load_sweep_results(
         sweep = space
     else:
         sweep = load_sweep(space, overrides=overrides, methods=methods, results=results)
-    columns = [*PLAN_COLUMNS, sweep.tuning.metric] if scores_only else None
+    columns = list(dict.fromkeys((*PLAN_COLUMNS, sweep.tuning.metric, *more))) if scores_only else None
     rows = Store(results, sweep.name).read(columns=columns)
-    plan = Plan(sweep, _digests(sweep, rows, data))
+    plan = Plan(replace(sweep, found=_repetitions(sweep, rows)), _digests(sweep, rows, data))
     return SweepResults(plan, _planned(plan, rows))
 
 
 def _planned(plan: Plan, rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows of the trials that the plan wants, given these very rows; `stage` as the plan has it."""
+    """The rows of the trials that the plan lists, given these very rows.
+
+    `stage` and `repetition` are as the plan has them, whichever space trained a trial first.
+    """
     if rows.empty:
         return rows
-    stages = {trial.id: trial.stage for trial in plan.due(SweepResults(plan, rows).scores)}
-    kept = rows[rows["trial_id"].isin(list(stages))]
-    return kept.assign(stage=kept["trial_id"].map(stages)).reset_index(drop=True)
+    listed = {trial.id: trial for trial in plan.due(SweepResults(plan, rows).scores)}
+    kept = rows[rows["trial_id"].isin(list(listed))]
+    stages = {name: trial.stage for name, trial in listed.items()}
+    numbers = {name: trial.repetition for name, trial in listed.items()}
+    return kept.assign(
+        stage=kept["trial_id"].map(stages), repetition=kept["trial_id"].map(numbers).astype(np.float64)
+    ).reset_index(drop=True)
+
+
+def _repetitions(sweep: Sweep, rows: pd.DataFrame) -> int:
+    """How many repetitions any method has, counted from the first; 0 where an option has set their number."""
+    if sweep.exact or rows.empty:
+        return 0
+    there = set(rows["seed"].tolist())
+    return len(list(itertools.takewhile(there.__contains__, repetition_seeds(sweep.seed, len(there)))))
 
 
 def _digests(sweep: Sweep, rows: pd.DataFrame, data: str | Path | None) -> dict[str, str | None]:

@@ -26,9 +26,9 @@ Stage = Literal["tune", "repeat"]
 class Trial:
     """Everything that determines a training run, and the stage that it belongs to.
 
-    `problem` has its sample counts resolved, and `training` its batch size as a number. The columns `test_*`
-    are measured on `split`. `data_digest` identifies the content of the data set; None where data are
-    generated.
+    `problem` has its sample counts resolved, and `training` its batch size as a number. `repetition` counts
+    from 1; None in tuning. The columns `test_*` are measured on `split`. `data_digest` identifies the content
+    of the data set; None where data are generated.
     """
 
     problem: ProblemSettings
@@ -38,6 +38,7 @@ class Trial:
     learning_rate: float
     seed: int
     stage: Stage
+    repetition: int | None = None
     split: Split
     data_digest: str | None
 
@@ -45,11 +46,11 @@ class Trial:
     def id(self) -> str:
         """16 hex characters: a hash of what determines the numbers of the trial, and of nothing else.
 
-        The stage and the name of the space are left out, so that sweeps share trials; so is the device,
-        because results on a CPU and a GPU agree within the published tolerance.
+        The stage, the number of the repetition and the name of the space are left out, so that sweeps share
+        trials; so is the device, because results on a CPU and a GPU agree within the published tolerance.
         """
         content = self.to_json()
-        del content["stage"], content["training"]["device"]
+        del content["stage"], content["repetition"], content["training"]["device"]
         # Fields that are newer than the numerics count only where they are not at their default
         if self.training.loss in (None, self.problem.loss):
             del content["training"]["loss"]
@@ -71,6 +72,7 @@ class Trial:
             "feedback": self.method.feedback,
             "learning_rate": self.learning_rate,
             "seed": self.seed,
+            "repetition": self.repetition,
             "split": self.split,
             "problem": self.problem.kind,
             "data_digest": self.data_digest,
@@ -96,6 +98,7 @@ class Trial:
             "learning_rate": self.learning_rate,
             "seed": self.seed,
             "stage": self.stage,
+            "repetition": self.repetition,
             "split": self.split,
             "data_digest": self.data_digest,
         }
@@ -112,6 +115,7 @@ class Trial:
             learning_rate=content["learning_rate"],
             seed=content["seed"],
             stage=content["stage"],
+            repetition=content["repetition"],
             split=content["split"],
             data_digest=content["data_digest"],
         )

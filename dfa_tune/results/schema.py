@@ -26,6 +26,7 @@ CONSTANTS = {
     "learning_rate": pa.float64(),
     "weight_decay": pa.float64(),
     "seed": pa.int64(),
+    "repetition": pa.int64(),  # from 1; null in tuning, and in files from before there was this column
     "split": pa.string(),  # test | validation
     "problem": pa.string(),  # its kind
     "dataset": pa.string(),
@@ -90,6 +91,13 @@ def table(rows: pd.DataFrame | Sequence[Mapping[Any, Any]], metadata: Mapping[st
             columns[further] = values
     described = {VERSION_KEY.decode(): str(SCHEMA_VERSION), **metadata}
     return pa.table(columns).replace_schema_metadata(described)
+
+
+def with_column(table: pa.Table, name: str, values: Sequence[Any]) -> pa.Table:
+    """The table with these values in a column of `SCHEMA`, in its place; at the end where there was none."""
+    field, index = SCHEMA.field(name), table.schema.get_field_index(name)
+    column = pa.array(values, field.type)
+    return table.append_column(field, column) if index < 0 else table.set_column(index, field, column)
 
 
 def _records(rows: pd.DataFrame | Sequence[Mapping[Any, Any]]) -> Sequence[Mapping[Any, Any]]:

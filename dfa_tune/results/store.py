@@ -187,16 +187,18 @@ class Store:
             warnings.warn(message, DamagedFileWarning, stacklevel=3)
         return files
 
-    def take_over(self, trials: Mapping[str, str]) -> set[str]:
+    def take_over(self, trials: Mapping[str, tuple[str, int | None]]) -> set[str]:
         """Copy trials that other sweeps under the same location have and this one has not.
 
-        trials: the stage that each trial has here, by trial id. The copies keep the metadata of their origin
-        and name it. A sweep that cannot be read is passed over with a warning. Returns the ids copied.
+        trials: the stage and the repetition that each trial has here, by trial id. The copies keep the
+        metadata of their origin and name it. A sweep that cannot be read is passed over with a warning.
+        Returns the ids copied.
         """
         taken: set[str] = set()
         for sibling, found, table in self._elsewhere(trials):
-            stage = pa.array([trials[trial] for trial in table["trial_id"].to_pylist()])
-            table = table.set_column(table.schema.get_field_index("stage"), "stage", stage)
+            here = [trials[trial] for trial in table["trial_id"].to_pylist()]
+            table = schema.with_column(table, "stage", [stage for stage, _ in here])
+            table = schema.with_column(table, "repetition", [repetition for _, repetition in here])
             origin = {**(table.schema.metadata or {}), b"taken_over_from": sibling.encode()}
             stem = f"from-{sibling}-{digest(found)}"
             self.epochs.put(f"{stem}.parquet", parquet_file.encode(table.replace_schema_metadata(origin)))

@@ -1,13 +1,15 @@
-"""What a space takes over from others under the same results, and what it trains itself."""
+"""Which trials are due: what a space takes over, what it trains itself, and how often it repeats."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from dfa_tune.planning.plan import Plan
-from dfa_tune.planning.state import Count, SweepState
+from dfa_tune.planning.state import Count, Needed, SweepState
 from dfa_tune.planning.sweep import load_sweep
+from dfa_tune.planning.sweep_results import SweepResults
 from dfa_tune.results.store import Store
 
 SPACE = """
@@ -115,3 +117,93 @@ def test_what_is_counted_at_the_end_is_what_the_store_still_has(tmp_path: Path) 
     (tmp_path / "results" / "first").rename(tmp_path / "moved")
     assert known.count().remaining == 0  # as it was read
     assert known.stored() == Count(planned=8, done=0)
+
+
+# -- how often a method is repeated
+
+REPEATED = """
+name: repeated
+problem: {kind: parity, dataset: digits, k: 3, train_samples: 100, test_samples: 50}
+training: {epochs: 1, batch_size: 50}
+methods: [{rule: [bp, dfa], optimizer: sgd}]
+learning_rates: {sgd: 0.1}
+repetitions: {min: 2, max: 5}
+"""
+JUDGED = ["trial_id", "seed", "repetition", "epoch", "learning_rate", "diverged", "train_accuracy"]
+JUDGED += ["test_accuracy"]
+
+
+def repeated(folder: Path, judge: Callable[[SweepResults], Needed]) -> SweepState:
+    """The state of a space whose repetitions `judge` asks for."""
+    (folder / "repeated.yaml").write_text(REPEATED)
+    store = Store(folder / "results", "repeated")
+    plan = Plan(load_sweep(folder / "repeated.yaml"))
+    return SweepState(plan, store, store.read(), store.names(), judge=judge, judged=JUDGED)
+
+
+def so_many(bp: int, dfa: int) -> Callable[[SweepResults], Needed]:
+    """A judge who wants one more repetition than both methods have, up to so many of each."""
+
+    def judge(results: SweepResults) -> Needed:
+        done = results.finals.groupby("cell")["seed"].nunique()
+        both = min(done.get(0, 0), done.get(1, 0))
+        wanted = {0: min(bp, both + 1), 1: min(dfa, both + 1)}
+        return Needed(wanted, {cell for cell, most in ((0, bp), (1, dfa)) if both < most})
+
+    return judge
+
+
+def ready(known: SweepState) -> list[tuple[str, int | None]]:
+    return [(trial.method.rule, trial.repetition) for trial in known.ready()]
+
+
+def train(known: SweepState, count: int) -> None:
+    """Publish the first `count` of the trials that are ready."""
+    for trial in known.ready()[:count]:
+        row = {**trial.columns(), "epoch": 1, "test_accuracy": 0.6, "diverged": False}
+        known.store.publish(trial.id, [row], {})
+    known.refresh()
+
+
+def test_repetitions_are_handed_out_breadth_first_and_as_they_are_needed(tmp_path: Path) -> None:
+    known = repeated(tmp_path, so_many(bp=4, dfa=4))
+    assert ready(known) == [("bp", 1), ("dfa", 1), ("bp", 2), ("dfa", 2)]
+    assert (known.count().planned, known.most) == (4, 10)
+    train(known, 3)
+    assert ready(known) == [("dfa", 2)]  # the third are asked for when both methods have two
+    train(known, 1)
+    assert ready(known) == [("bp", 3), ("dfa", 3)]
+    assert known.count() == Count(planned=6, done=4)
+    train(known, 2)
+    train(known, 2)
+    assert ready(known) == []
+    assert (known.count(), known.most) == (Count(planned=8, done=8), 8)
+
+
+def test_repetitions_go_where_they_are_needed_up_to_the_maximum(tmp_path: Path) -> None:
+    known = repeated(tmp_path, so_many(bp=0, dfa=9))
+    for _ in range(9):
+        train(known, 1)
+    assert known.count() == Count(planned=2 + 3, done=5)
+    assert ready(known) == []
+
+
+def test_repetitions_beyond_what_is_needed_count_where_they_are_there(tmp_path: Path) -> None:
+    before = repeated(tmp_path, so_many(bp=4, dfa=4))
+    for _ in range(4):
+        train(before, 4)
+    after = repeated(tmp_path, so_many(bp=0, dfa=0))
+    assert (after.count(), after.other_settings()) == (Count(planned=8, done=8), 0)
+
+
+def test_a_trial_that_two_runs_have_trained_is_judged_once(tmp_path: Path) -> None:
+    rows: list[int] = []
+
+    def judge(results: SweepResults) -> Needed:
+        rows.append(len(results.rows))
+        return Needed()
+
+    known = repeated(tmp_path, judge)
+    train(known, 2)
+    known.absorb(known.store.read())
+    assert rows[-1] == 2

@@ -61,7 +61,7 @@ def test_more_repetitions_keep_the_first_ones() -> None:
 @pytest.mark.parametrize("name", space_names())
 def test_a_bundled_space_loads_with_few_epochs_too(name: str) -> None:
     assert load_sweep(name).name == name
-    assert load_sweep(name, overrides=["training.epochs=2", "repetitions=1"]).repetitions == 1
+    assert load_sweep(name, overrides=["training.epochs=2", "repetitions=1"]).repetitions.max == 1
 
 
 def test_an_unknown_space_is_refused_with_the_valid_names() -> None:

@@ -71,6 +71,33 @@ def test_repetitions_at_a_rate_that_is_not_the_chosen_one_are_not_shown(
     assert set(found[found.stage == "repeat"].learning_rate) == {0.1}
 
 
+def test_all_repetitions_that_are_there_are_shown_unless_an_option_gives_their_number(
+    space, plan, trained, tmp_path
+) -> None:
+    publish(tmp_path, trained(plan("repetitions=5")).rows)
+
+    def numbers(*overrides: str) -> list[int]:
+        found = load_sweep_results(space, tmp_path, overrides=overrides)
+        return sorted(found.rows["repetition"].dropna().unique().tolist())
+
+    assert load_sweep(space).repetitions.max == 3
+    assert numbers() == [1, 2, 3, 4, 5]
+    assert numbers("repetitions=2") == [1, 2]
+    assert numbers("repetitions={min: 2, max: 4}") == [1, 2, 3, 4]
+
+
+def test_rows_from_before_repetitions_had_a_column_are_in_their_order(space, plan, trained, tmp_path) -> None:
+    rows = trained(plan()).rows
+    publish(tmp_path, rows.drop(columns="repetition"))
+    for only in (False, True):
+        found = load_sweep_results(space, tmp_path, scores_only=only)
+        repeats = found.rows[found.rows.stage == "repeat"]
+        assert dict(zip(repeats.seed, repeats.repetition, strict=True)) == {
+            seed: number for number, seed in enumerate(found.sweep.repetition_seeds, 1)
+        }
+        assert found.rows[found.rows.stage == "tune"].repetition.isna().all()
+
+
 def test_the_stage_is_the_one_that_the_space_gives(space, plan, trained, tmp_path) -> None:
     rows = trained(plan()).rows
     publish(tmp_path, rows.assign(stage="tune"))

@@ -150,7 +150,7 @@ def test_a_linked_sibling_is_not_looked_into(store, rows, tmp_path) -> None:
     outside.publish("pack", rows("a"), {})
     store.publish("pack", rows("b"), {})
     Path(store.location, "sibling").symlink_to(outside.path(), target_is_directory=True)
-    assert store.take_over({"a": "tune"}) == set()
+    assert store.take_over({"a": ("tune", None)}) == set()
 
 
 def test_a_lock_that_another_process_holds_is_an_error_that_names_it_after_a_while(store) -> None:

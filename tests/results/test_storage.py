@@ -25,7 +25,7 @@ def test_an_object_store_does_all_that_a_folder_does(remote, rows):
     remote.publish("1", rows("a"), {})
     remote.publish("2", rows("a") + rows("b"), {})
     sibling = Store(remote.location, "sibling")
-    assert sibling.take_over({"b": "repeat"}) == {"b"}
+    assert sibling.take_over({"b": ("repeat", 1)}) == {"b"}
     assert set(sibling.read().stage) == {"repeat"}
     before = remote.read()
     assert maintenance.compact(remote) == 1

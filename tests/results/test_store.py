@@ -35,7 +35,7 @@ def test_a_folder_that_is_not_there_yet_is_empty(store):
     assert store.done() == set()
     assert list(store.read().columns) == SCHEMA.names
     assert len(store.read(["a"], ["epoch"])) == 0
-    assert store.take_over({"a": "tune"}) == set()
+    assert store.take_over({"a": ("tune", None)}) == set()
     assert (maintenance.set_aside(store), maintenance.compact(store)) == ([], 0)
 
 

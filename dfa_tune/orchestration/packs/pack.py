@@ -24,7 +24,10 @@ class Pack:
 
     def to_json(self) -> dict[str, Any]:
         """The pack as JSON types. It is kept short, since Ray Tune holds several copies of it."""
-        members = [[trial.learning_rate, trial.seed, trial.method.feedback] for trial in self.trials]
+        members = [
+            [trial.learning_rate, trial.seed, trial.repetition, trial.method.feedback]
+            for trial in self.trials
+        ]
         return {"trial": self.trials[0].to_json(), "members": members}
 
     @classmethod
@@ -33,13 +36,21 @@ class Pack:
         first = Trial.from_json(content["trial"])
         return cls(
             tuple(
-                replace(first, learning_rate=rate, seed=seed, method=replace(first.method, feedback=feedback))
-                for rate, seed, feedback in content["members"]
+                replace(
+                    first,
+                    learning_rate=rate,
+                    seed=seed,
+                    repetition=repetition,
+                    method=replace(first.method, feedback=feedback),
+                )
+                for rate, seed, repetition, feedback in content["members"]
             )
         )
 
 
 def pack_kind(trial: Trial) -> str:
     """What all trials of a pack have in common, as text: two trials may share a pack if it is equal."""
-    shared = replace(trial, learning_rate=0.0, seed=0, method=replace(trial.method, feedback=None))
+    shared = replace(
+        trial, learning_rate=0.0, seed=0, repetition=None, method=replace(trial.method, feedback=None)
+    )
     return json.dumps(shared.to_json(), sort_keys=True)

@@ -42,7 +42,7 @@ def test_the_copy_of_a_bundled_space_keeps_its_figure(tmp_path: Path, name: str)
     sweep = load_sweep(name, overrides=["repetitions=2"])
     (tmp_path / "copy.yaml").write_text(copied(sweep))
     copy = load_sweep(tmp_path / "copy.yaml")
-    assert (copy.name, copy.figure_name, copy.repetitions) == (name, sweep.figure_name, 2)
+    assert (copy.name, copy.figure_name, copy.repetitions.max) == (name, sweep.figure_name, 2)
 
 
 @pytest.mark.parametrize(
