@@ -1,69 +1,85 @@
-"""The numbers that claims are about: one per repetition, by seed."""
+"""The numbers that claims are about: one per repetition, in the order of repetitions."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from dfa_tune.config.claims import Term
-from dfa_tune.errors import UserError
-from dfa_tune.planning.plan import Cell, Plan
+from dfa_tune.config.claims import AnyClaim, Term
+from dfa_tune.planning.claim_cells import term_cells, terms
 from dfa_tune.planning.sweep_results import SweepResults
-from dfa_tune.planning.trial import column_value
 
+Floats = NDArray[np.float64]
 Values = pd.Series  # one number per repetition, indexed by its seed
 
 
-def cells_at(plan: Plan, method: str, at: Mapping[str, Any]) -> list[tuple[int, Cell]]:
-    """The cells of `method` whose settings are those in `at`, each with its index in `plan.cells`."""
-    return [
-        (index, cell)
-        for index, cell in enumerate(plan.cells)
-        if cell.method.name == method
-        # As text, since a list such as [64, 64] is "64,64" in a column
-        and all(str(setting(cell, name)) == str(column_value(value)) for name, value in at.items())
-    ]
+class ClaimValues:
+    """The values of the claims' terms in the results of their spaces (`known`, by name), each read once.
 
-
-def setting(cell: Cell, name: str) -> Any:
-    """What a cell has in the column `name`, which may be an axis or not; None without such a column."""
-    if name in cell.axes:
-        return cell.axes[name]
-    trial = cell.repeats[0]
-    for group in (trial.problem, trial.network, trial.training):
-        if name in type(group).model_fields:
-            return column_value(getattr(group, name))
-    return None
-
-
-def open_axes(cells: Sequence[Cell], along: str | None = None) -> list[str]:
-    """The axes in which these cells differ, `along` aside."""
-    names = cells[0].axes if cells else {}
-    return [name for name in names if name != along and len({cell.axes[name] for cell in cells}) > 1]
-
-
-def term_cells(results: SweepResults, term: Term) -> list[tuple[int, Cell]]:
-    """The one cell that the term is about, or those along its slope; none where it is not run.
-
-    Raises UserError where the term leaves an axis open, as it may where `--set` made an axis of a number.
+    A space that is missing in `known` counts as not run.
     """
-    cells = cells_at(results.plan, str(term.method), term.at)
-    if left := open_axes([cell for _, cell in cells], term.slope):
-        raise UserError(
-            f"{results.sweep.name}: a claim about {term.method} does not say at which {' and '.join(left)};"
-            " leave out the --set that gives several values"
-        )
-    return cells
+
+    def __init__(self, known: Mapping[str, SweepResults]) -> None:
+        self.known = known
+        self._read: dict[str, Values] = {}
+
+    def seeds(self, claim: AnyClaim) -> list[int]:
+        """The seeds of the repetitions that count, in order.
+
+        Repetition r counts if all cells of the claim have it, in whichever space they lie, and all before it.
+        Empty where a cell, its repetitions or its space is missing.
+        """
+        if claim.space not in self.known:
+            return []
+        done = [self.done(claim, term) for term in terms(claim)]
+        return leading(self.known[claim.space].sweep.repetition_seeds, done)
+
+    def done(self, claim: AnyClaim, term: Term) -> frozenset[int]:
+        """The seeds of the repetitions that every cell of the term has; empty where it has no cell."""
+        space = term.space or claim.space
+        if space not in self.known:
+            return frozenset()
+        results = self.known[space]
+        if term.method is None:
+            return frozenset(_probed(results, term).index.tolist())
+        done = [results.repeated.get(index, frozenset()) for index, _ in term_cells(results.plan, term)]
+        return frozenset.intersection(*done) if done else frozenset()
+
+    def sample(self, claim: AnyClaim, part: Sequence[Term], seeds: list[int]) -> Floats:
+        """The weighted sum of the terms for each of these repetitions; NaN where one of them has no number.
+
+        That is so if the trial diverged before the rows that the term is about.
+        """
+        total = np.zeros(len(seeds))
+        for term in part:
+            total += term.weight * self._values(term.space or claim.space, term).reindex(seeds).to_numpy()
+        return total
+
+    def _values(self, space: str, term: Term) -> Values:
+        key = f"{space} {term.model_dump_json(exclude={'space', 'weight'})}"
+        if key not in self._read:
+            self._read[key] = values(self.known[space], term).astype(np.float64)
+        return self._read[key]
+
+
+def leading(order: Sequence[int], done: Sequence[frozenset[int]]) -> list[int]:
+    """The first of these seeds, up to the one that is missing in one of `done`."""
+    found = []
+    for seed in order:
+        if not done or not all(seed in each for each in done):
+            break
+        found.append(seed)
+    return found
 
 
 def values(results: SweepResults, term: Term) -> Values:
     """The term's number for each repetition that has one, without its weight; empty where there is none."""
     if term.method is None:
         return _probed(results, term)
-    cells = term_cells(results, term)
+    cells = term_cells(results.plan, term)
     part = results.repeat_rows[results.repeat_rows["cell"].isin([index for index, _ in cells])]
     if part.empty or term.value not in part:
         return pd.Series(dtype=np.float64)
@@ -72,12 +88,6 @@ def values(results: SweepResults, term: Term) -> Values:
     groups = part.groupby(["seed", term.slope] if term.slope else "seed")[term.value]
     means = groups.apply(lambda rows: _mean(rows, term)).dropna()
     return _slopes(means, results, term.slope) if term.slope else means
-
-
-def combined(found: Sequence[tuple[float, Values]]) -> Values:
-    """The weighted sum of the terms for the seeds that all of them have."""
-    table = pd.concat([weight * part for weight, part in found], axis=1).dropna()
-    return table.sum(axis=1)
 
 
 def _mean(rows: pd.Series, term: Term) -> float:

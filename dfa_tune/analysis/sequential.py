@@ -91,14 +91,15 @@ def running_p_within(values: ArrayLike, centre: float, margin: float) -> tuple[F
     return np.asarray(inside), np.asarray(np.minimum(outside, 1.0))
 
 
-def p_each(parts: Sequence[float]) -> float:
+def p_each(parts: Sequence[ArrayLike]) -> Floats:
     """The p-value that all of several statements are true, from the p-values of each: the largest."""
-    return max(parts)
+    return np.asarray(np.max(np.asarray(parts, dtype=np.float64), axis=0))
 
 
-def p_any(parts: Sequence[float]) -> float:
+def p_any(parts: Sequence[ArrayLike]) -> Floats:
     """The p-value that one of several statements is true: their number times the smallest (Bonferroni)."""
-    return min(1.0, len(parts) * min(parts))
+    smallest = np.min(np.asarray(parts, dtype=np.float64), axis=0)
+    return np.asarray(np.minimum(len(parts) * smallest, 1.0))
 
 
 def expected_repetitions(effect: float, level: float, most: int = 1000) -> int | None:

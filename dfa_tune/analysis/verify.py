@@ -4,38 +4,68 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from dfa_tune.analysis import extras
-from dfa_tune.analysis.claim_check import check
-from dfa_tune.analysis.claim_values import combined, term_cells, values
-from dfa_tune.analysis.statistics import holm, p_above, p_within, spread_ratio, t_interval
-from dfa_tune.config.claims import AnyClaim, Combination, Mean, RatesRatio, Some, Spread, Term, load_claims
+from dfa_tune.analysis.claim_evidence import (
+    FAILS,
+    HOLDS,
+    LEVEL,
+    NOT_RUN,
+    UNDECIDED,
+    Evidence,
+    evidence,
+)
+from dfa_tune.analysis.claim_values import ClaimValues
+from dfa_tune.analysis.sequential import share_interval
+from dfa_tune.analysis.statistics import holm
+from dfa_tune.config.claims import AnyClaim, load_claims
 from dfa_tune.errors import UserError
+from dfa_tune.planning.claim_cells import term_cells, terms
+from dfa_tune.planning.claim_check import check
 from dfa_tune.planning.plan import Plan
 from dfa_tune.planning.sweep import Sweep, load_sweep, space_names
 from dfa_tune.planning.sweep_results import SweepResults, load_sweep_results
 from dfa_tune.results.store import Store
 
-LEVEL = 0.05  # of the corrected p-values
-HOLDS, FAILS, UNDECIDED, NOT_RUN = "holds", "does not hold", "undecided", "not run"
+__all__ = ["FAILS", "HOLDS", "LEVEL", "NOT_RUN", "UNDECIDED", "Judged", "judge", "summary", "verify"]
+THESIS = "the thesis"
+
+
+@dataclass(frozen=True)
+class Explosions:
+    """In how many of n repetitions a method diverged, or fell to chance after having left it."""
+
+    method: str
+    count: int
+    n: int
+
+    def __str__(self) -> str:
+        low, high = share_interval(self.count, self.n)
+        return f"{self.method} exploded in {self.count} of {self.n} ({low:.0%} to {high:.0%})"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Judged:
     """A claim with what was measured and the verdict.
 
-    `measured` and its 95% interval are those of the weakest combination that the claim is about, which `part`
-    names. `p_holds` and `p_fails` are the p-values of the claim and of its opposite, corrected for the number
-    of claims; both are None where nothing is tested.
+    family: whose claims were corrected together with it
+    measured, low, high: the mean of the weakest combination that the claim is about, which `part` names, and
+        its confidence sequence, which is not corrected: 5% a side, None while unbounded
+    n: the repetitions that count
+    p_holds, p_fails: the p-values of the claim and of its opposite, corrected for the number of claims; None
+        where nothing is tested
+    expected_n: about how many repetitions decide it, if effects and spread stay as they are; None where that
+        cannot be said, or is above a thousand. `expected_seconds`: how long the further ones take one worker
+    exploded: the methods with exploded repetitions, which break every t test
+    note: why the claim is not run, where that is not plain
     """
 
     claim: AnyClaim
+    family: str = THESIS
     part: str = ""
     measured: float | None = None
     low: float | None = None
@@ -44,18 +74,30 @@ class Judged:
     p_holds: float | None = None
     p_fails: float | None = None
     verdict: str = NOT_RUN
+    expected_n: int | None = None
+    expected_seconds: float | None = None
+    exploded: tuple[Explosions, ...] = ()
+    note: str = ""
+    evidence: Evidence | None = field(default=None, repr=False, compare=False)
 
     def row(self) -> dict[str, Any]:
         """The row of `dfa-tune verify --json`, without NaN."""
-        numbers = {"measured": self.measured, "low": self.low, "high": self.high}
         return {
             "id": self.claim.id,
             "claim": self.claim.claim,
             "source": self.claim.source,
             "expected": self.claim.expected,
-            **{k: v if v is not None and math.isfinite(v) else None for k, v in numbers.items()},
+            "measured": self.measured,
+            "low": self.low,
+            "high": self.high,
             "n": self.n,
             "verdict": self.verdict,
+            "p_holds": self.p_holds,
+            "p_fails": self.p_fails,
+            "expected_n": self.expected_n,
+            "expected_seconds": self.expected_seconds,
+            "exploded": "; ".join(map(str, self.exploded)) or None,
+            "family": self.family,
         }
 
 
@@ -65,35 +107,78 @@ def verify(
     spaces: Sequence[str] = (),
     data: str | Path | None = None,
     overrides: Sequence[str] = (),
-    claims: Sequence[AnyClaim] | None = None,
+    claims: Path | None = None,
 ) -> list[Judged]:
-    """The verdicts on all claims, or on those about one of `spaces` (names, or paths of YAML files).
+    """The verdicts on the thesis' claims, or those about `spaces` (names, or paths of YAML files).
 
-    A space that is a variant of fig_3_4 takes its place; `overrides` change the spaces of what is shown.
-    P-values are corrected for the number of all claims, whichever are shown, so all of them are evaluated.
-    Raises UserError if no claim is about a space, or if a claim is about what its space does not have.
+    A space's own claims are a family of their own, judged where the space is named; so are the claims of the
+    file `claims`, which take the place of the thesis'. Within a family p-values are corrected for the number
+    of all claims, whichever are shown, so all of them are evaluated. `overrides` change the spaces of what is
+    shown.
+
+    A variant of a figure's space takes its place. Conditions are not mixed: a claim about several spaces
+    needs a variant of each, and is not run otherwise. Raises UserError if no claim is about a space, or if a
+    claim is about what its space does not have.
     """
-    claims = load_claims() if claims is None else claims
-    names = sorted(set[str]().union(*(claim.spaces for claim in claims)))
-    given: dict[str, Sweep] = {}
-    for space in spaces:
-        sweep = load_sweep(space, overrides=overrides, results=results)
-        if (original := sweep.figure_name) is None or original not in names:
+    named = [load_sweep(space, overrides=overrides, results=results) for space in spaces]
+    about, read = load_claims(claims), _Reader(results, data)
+    names = set[str]().union(*(claim.spaces for claim in about))
+    given = _standing_in(named, names, by_name=claims is not None)
+    for sweep in named:
+        if not sweep.claims and sweep not in given.values():
             raise UserError(
-                f"no claim is about {sweep.name}; valid: {', '.join(names)},"
-                " or a space that says `variant_of:` one of them"
+                f"no claim is about {sweep.name}; valid: {', '.join(sorted(names))},"
+                " a space that says `variant_of:` one of them, or a space with `claims:` of its own"
             )
-        given[original] = sweep
-    shown = [claim for claim in claims if not given or claim.spaces & given.keys()]
-    changed = set[str]().union(*(claim.spaces for claim in shown))
+    plans = {name: Plan(load_sweep(name)) for name in sorted(names & set(space_names()))}
+    if claims is not None:
+        plans |= {sweep.name: Plan(load_sweep(space)) for sweep, space in zip(named, spaces, strict=True)}
+    check(about, plans, names=space_names(), where="" if claims is None else f"{claims}: ")
+    wanted = [claim for claim in about if not named or claim.spaces & given.keys()]
+    judged = []
+    if wanted:
+        changed = set[str]().union(*(claim.spaces for claim in wanted))
+        variants = {name: sweep for name, sweep in given.items() if sweep.name != name}
+        others = {
+            name: given.get(name)
+            or load_sweep(name, overrides=overrides if name in changed else (), results=results)
+            for name in sorted(names - variants.keys())
+        }
+        of_variants = ClaimValues({name: read(sweep) for name, sweep in variants.items()})
+        of_others = ClaimValues({name: read(sweep) for name, sweep in others.items()})
+        values = [of_variants if claim.spaces & variants.keys() else of_others for claim in about]
+        family = judge_each(about, values, THESIS if claims is None else str(claims))
+        judged = [_with_reason(one, variants) for one in family if one.claim in wanted]
+    for sweep in named:
+        bundled = [load_sweep(name, results=results) for name in _bundled(sweep)]
+        known = {other.name: other for other in (*bundled, *named, sweep)}
+        judged += judge(sweep.claims, {name: read(known[name]) for name in _spaces(sweep)}, sweep.name)
+    return judged
 
-    def sweep_of(name: str) -> Sweep:
-        changes = overrides if name in changed else ()
-        return given.get(name) or load_sweep(name, overrides=changes, results=results)
 
-    check(claims, {name: Plan(load_sweep(name)) for name in names if name in space_names()})
-    known = {name: gather(sweep_of(name), results, data) for name in names}
-    return [one for one in judge(claims, known) if one.claim in shown]
+def judge(
+    claims: Sequence[AnyClaim], known: Mapping[str, SweepResults], family: str = THESIS
+) -> list[Judged]:
+    """The verdict on each claim, in order, by the results of their spaces."""
+    return judge_each(claims, [ClaimValues(known)] * len(claims), family)
+
+
+def judge_each(claims: Sequence[AnyClaim], values: Sequence[ClaimValues], family: str) -> list[Judged]:
+    """The verdict on each claim, in order.
+
+    P-values have Holm's correction over the claims that could be tested. So the probability that any claim
+    is ever wrongly said to hold is at most LEVEL, and that any is ever wrongly said not to hold as well:
+    together at most twice that. This is so however often one looks, after whichever repetitions.
+    """
+    found = [evidence(claim, source) for claim, source in zip(claims, values, strict=True)]
+    tested = [one for one in found if one.tested]
+    holds = iter(holm([float(one.p_holds[-1]) for one in tested]))
+    fails = iter(holm([float(one.p_fails[-1]) for one in tested]))
+    judged = []
+    for one, source in zip(found, values, strict=True):
+        p_holds, p_fails = (next(holds), next(fails)) if one.tested else (None, None)
+        judged.append(_judged(one, source, family, p_holds, p_fails, len(tested)))
+    return judged
 
 
 def summary(judged: Sequence[Judged]) -> str:
@@ -121,119 +206,113 @@ def gather(sweep: Sweep, results: str | Path, data: str | Path | None = None) ->
     return replace(found, extra=extras.kept(found, Store(results, sweep.name)))
 
 
-def judge(claims: Sequence[AnyClaim], known: Mapping[str, SweepResults]) -> list[Judged]:
-    """The verdict on each claim, in order.
+class _Reader:
+    """Reads the results of spaces, each once."""
 
-    P-values have Holm's correction over the claims that could be tested. So the probability that any claim is
-    wrongly said to hold is at most LEVEL, and the probability that any is wrongly said not to hold as well.
-    """
-    measured = [MEASURES[claim.kind](claim, known) for claim in claims]
-    tested = [i for i, one in enumerate(measured) if one.p_holds is not None and one.p_fails is not None]
-    holds = holm([float(measured[i].p_holds or 0.0) for i in tested])
-    fails = holm([float(measured[i].p_fails or 0.0) for i in tested])
-    for index, p_holds, p_fails in zip(tested, holds, fails, strict=True):
-        verdict = HOLDS if p_holds < LEVEL else FAILS if p_fails < LEVEL else UNDECIDED
-        measured[index] = replace(measured[index], p_holds=p_holds, p_fails=p_fails, verdict=verdict)
-    return measured
+    def __init__(self, results: str | Path, data: str | Path | None) -> None:
+        self._results, self._data = results, data
+        self._read: dict[tuple[str, str], SweepResults] = {}
+
+    def __call__(self, sweep: Sweep) -> SweepResults:
+        key = (sweep.name, sweep.text)
+        if key not in self._read:
+            self._read[key] = gather(sweep, self._results, self._data)
+        return self._read[key]
 
 
-def _mean(claim: Mean, known: Mapping[str, SweepResults]) -> Judged:
-    """All parts must hold, so the largest p-value is that of the claim; one part that fails refutes it."""
-    parts = _parts(claim, known)
-    if parts is None:
-        return Judged(claim=claim)
-    tests = {label: _test(claim, sample) for label, sample in parts.items()}
-    label = max(parts, key=lambda part: (tests[part][0], -_slack(claim, parts[part])))
-    interval = t_interval(parts[label])
-    n = min(map(len, parts.values()))
-    found = Judged(claim=claim, part=label, measured=interval.mean, low=interval.low, high=interval.high, n=n)
-    if n < 2:
-        return replace(found, verdict=UNDECIDED)
-    # The intersection-union test for the claim, Bonferroni's for its opposite
-    p_fails = min(1.0, len(parts) * min(fails for _, fails in tests.values()))
-    return replace(found, p_holds=tests[label][0], p_fails=p_fails)
+def _standing_in(named: Sequence[Sweep], names: set[str], by_name: bool) -> dict[str, Sweep]:
+    """The named sweeps by the name under which claims know them: that of their figure, or their own."""
+    given: dict[str, Sweep] = {}
+    for sweep in named:
+        known_as = sweep.name if by_name and sweep.name in names else sweep.figure_name
+        if known_as is None or known_as not in names:
+            continue
+        if known_as in given and given[known_as] != sweep:
+            raise UserError(
+                f"{given[known_as].name} and {sweep.name} both stand for {known_as} in its claims;"
+                " valid: one of them at a time"
+            )
+        given[known_as] = sweep
+    return given
 
 
-def _parts(claim: Combination, known: Mapping[str, SweepResults]) -> dict[str, list[float]] | None:
-    """The values of each combination; None if one of them has none."""
-    found = {label: _sample(terms, claim.space, known) for label, terms in claim.parts()}
-    return found if all(found.values()) else None
+def _spaces(sweep: Sweep) -> set[str]:
+    return set[str]().union(*(claim.spaces for claim in sweep.claims))
 
 
-def _sample(terms: list[Term], space: str, known: Mapping[str, SweepResults]) -> list[float]:
-    total: pd.Series = combined([(term.weight, values(known[term.space or space], term)) for term in terms])
-    return [float(value) for value in total]
+def _bundled(sweep: Sweep) -> list[str]:
+    """The bundled spaces that the space's own claims are about too."""
+    return sorted((_spaces(sweep) - {sweep.name}) & set(space_names()))
 
 
-def _test(claim: Mean, sample: list[float]) -> tuple[float, float]:
-    """The p-values that one combination holds and that it fails; both are 1 for a single value."""
-    if claim.near is not None and claim.within is not None:
-        return p_within(sample, claim.near, claim.within) or (1.0, 1.0)
-    above = p_above(sample, float(claim.above if claim.above is not None else claim.below or 0.0))
-    if above is None:
-        return 1.0, 1.0
-    return (above, 1 - above) if claim.above is not None else (1 - above, above)
+def _with_reason(one: Judged, variants: Mapping[str, Sweep]) -> Judged:
+    """A claim that is not run says so where variants of some of its spaces are missing."""
+    missing = sorted(one.claim.spaces - variants.keys())
+    if not missing or not one.claim.spaces & variants.keys():
+        return one
+    return replace(one, note=f"needs a variant of {', '.join(missing)} too: conditions are not mixed")
 
 
-def _slack(claim: Mean, sample: list[float]) -> float:
-    """How far the mean lies on the claimed side of the bound."""
-    mean = sum(sample) / len(sample)
-    if claim.near is not None and claim.within is not None:
-        return claim.within - abs(mean - claim.near)
-    return mean - claim.above if claim.above is not None else float(claim.below or 0.0) - mean
-
-
-def _some(claim: Some, known: Mapping[str, SweepResults]) -> Judged:
-    parts = _parts(claim, known)
-    if parts is None:
-        return Judged(claim=claim)
-    label = max(parts, key=lambda part: max(parts[part]))
-    highest = max(parts[label])
-    n = min(map(len, parts.values()))
-    verdict = HOLDS if highest > claim.above else FAILS
-    return Judged(claim=claim, part=label, measured=highest, n=n, verdict=verdict)
-
-
-def _spread(claim: Spread, known: Mapping[str, SweepResults]) -> Judged:
-    over, under = (
-        [_sample([Term(method=method, at=claim.at)], claim.space, known) for method in methods]
-        for methods in (claim.of, claim.over)
+def _judged(
+    found: Evidence,
+    values: ClaimValues,
+    family: str,
+    p_holds: float | None,
+    p_fails: float | None,
+    tested: int,
+) -> Judged:
+    low, high = (float(bound[-1]) if len(bound) else math.inf for bound in (found.low, found.high))
+    bounded = math.isfinite(high)
+    judged = Judged(
+        claim=found.claim,
+        family=family,
+        part=found.part,
+        measured=found.measured if found.measured is None or math.isfinite(found.measured) else None,
+        low=low if bounded else None,
+        high=high if bounded else None,
+        n=found.n,
+        p_holds=p_holds,
+        p_fails=p_fails,
+        verdict=found.settled or NOT_RUN,
+        exploded=_explosions(found.claim, values),
+        evidence=found,
     )
-    if not all([*over, *under]):
-        return Judged(claim=claim)
-    n, ratio = min(map(len, [*over, *under])), spread_ratio(over, under)
-    if ratio is None:
-        return Judged(claim=claim, n=n, verdict=UNDECIDED)
-    return Judged(
-        claim=claim,
-        measured=ratio.ratio,
-        low=ratio.low,
-        high=ratio.high,
-        n=n,
-        p_holds=ratio.p,
-        p_fails=1 - ratio.p,
-    )
+    if p_holds is None or p_fails is None:
+        return judged
+    judged = replace(judged, verdict=found.verdict(p_holds, p_fails))
+    expected = found.expected_n(tested) if judged.verdict == UNDECIDED else None
+    if expected is None:
+        return judged
+    return replace(judged, expected_n=expected, expected_seconds=_seconds(found, values, expected - found.n))
 
 
-def _rates(claim: RatesRatio, known: Mapping[str, SweepResults]) -> Judged:
-    """Each rate comes from one tuning, so there is nothing to test."""
-    results = known[claim.space]
-    rates: dict[str, float] = {}
-    for method in claim.methods:
-        for _, cell in term_cells(results, Term(method=method, at=claim.at)):
-            if (choice := cell.choice(results.scores)) is not None:
-                rates[method] = choice.learning_rate
-    if set(rates) != set(claim.methods):
-        return Judged(claim=claim)
-    ratio = max(rates.values()) / min(rates.values())
-    part = ", ".join(f"{name}: {rate:.2g}" for name, rate in rates.items())
-    verdict = HOLDS if ratio >= claim.ratio else FAILS
-    return Judged(claim=claim, part=part, measured=ratio, n=1, verdict=verdict)
+def _seconds(found: Evidence, values: ClaimValues, more: int) -> float | None:
+    """How long so many further repetitions of the claim's cells take one worker; None where it is unknown."""
+    cells = {
+        (space, index)
+        for term in terms(found.claim)
+        if term.method is not None
+        for space in [term.space or found.claim.space]
+        for index, _ in term_cells(values.known[space].plan, term)
+    }
+    each = sum(values.known[space].repeat_seconds.get(index, 0.0) for space, index in cells)
+    return more * each if each > 0 else None
 
 
-MEASURES: dict[str, Callable[[Any, Mapping[str, SweepResults]], Judged]] = {
-    "mean": _mean,
-    "some": _some,
-    "spread": _spread,
-    "rates": _rates,
-}
+def _explosions(claim: AnyClaim, values: ClaimValues) -> tuple[Explosions, ...]:
+    """The methods of the claim with exploded repetitions among those that count, over all of its cells."""
+    seeds, found = values.seeds(claim), {}
+    cells: dict[str, dict[str, set[int]]] = {}
+    for term in terms(claim) if seeds else ():
+        space = term.space or claim.space
+        if term.method is not None:
+            of_method = cells.setdefault(term.method, {}).setdefault(space, set())
+            of_method.update(index for index, _ in term_cells(values.known[space].plan, term))
+    for method, by_space in cells.items():
+        ends = [
+            finals[finals["cell"].isin(list(own)) & finals["seed"].isin(seeds)]["exploded"]
+            for space, own in by_space.items()
+            for finals in [values.known[space].finals]
+        ]
+        found[method] = (sum(int(part.sum()) for part in ends), sum(map(len, ends)))
+    return tuple(Explosions(method, count, n) for method, (count, n) in found.items() if count)

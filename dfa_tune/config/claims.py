@@ -1,7 +1,7 @@
 """The claims that `dfa-tune verify` checks: the keys of a claims file, and the types of their values.
 
-A claim is a statement about one number per repetition; methods are compared in pairs, by seed. The head of
-`analysis/claims.yaml` explains the keys.
+A claim is a statement about one number per repetition; methods are compared in pairs, by seed. docs/CLAIMS.md
+explains the keys.
 """
 
 from __future__ import annotations
@@ -56,8 +56,8 @@ class Claim(Settings):
 
     id: str
     claim: str
-    source: str
-    refuted_by: str
+    source: str = ""
+    refuted_by: str = ""
     space: str
 
     @property
@@ -117,7 +117,7 @@ class Mean(Combination):
 
 
 class Some(Combination):
-    """Some repetition in some combination is above a bound: nothing is tested, it was seen or not."""
+    """Some repetition in some combination is above a bound: seen once, it holds."""
 
     kind: Literal["some"]
     above: Number
@@ -129,7 +129,7 @@ class Some(Combination):
 
 
 class Spread(Claim):
-    """The methods in `of` vary more between seeds than those in `over`, at the point `at` of the axes."""
+    """The methods in `of` vary more between repetitions than those in `over`, at the point `at`."""
 
     kind: Literal["spread"]
     of: Names
@@ -139,7 +139,7 @@ class Spread(Claim):
     @property
     def expected(self) -> str:
         """The comparison in words."""
-        return "ratio of sd > 1"
+        return "ratio of spreads > 1"
 
 
 class RatesRatio(Claim):
@@ -172,8 +172,19 @@ def load_claims(path: Path | None = None) -> list[AnyClaim]:
     return parse_claims(document, Source(str(path)))
 
 
-def parse_claims(entries: list[Any], source: Source, path: KeyPath = ()) -> list[AnyClaim]:
-    """As `load_claims`, from plain data; `path` is the place of the list in its file."""
+def parse_claims(
+    entries: list[Any], source: Source, path: KeyPath = (), space: str | None = None
+) -> list[AnyClaim]:
+    """As `load_claims`, from plain data; `path` is the place of the list in its file.
+
+    space: the space that all of them are about, where the claims themselves do not say so
+    """
+    if space is not None:
+        for index, entry in enumerate(entries):
+            if isinstance(entry, dict) and "space" in entry:
+                reason = f"not a key of a space's own claims, which are about {space}; valid: leave it out"
+                raise source.error((*path, index, "space"), reason, entry["space"])
+        entries = [{"space": space} | entry if isinstance(entry, dict) else entry for entry in entries]
     claims = [_claim(entry, (*path, index), source) for index, entry in enumerate(entries)]
     seen: set[str] = set()
     for index, claim in enumerate(claims):

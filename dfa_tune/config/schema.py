@@ -134,6 +134,7 @@ class Space(Settings):
     repetitions: Any = 3
     seed: Annotated[int, Field(ge=0, lt=2**63, strict=True)] = 0  # a column of 64 bits
     save_weights: bool = False
+    claims: list[Any] = Field(default_factory=list)  # as in a file of claims, without `space`
 
     @field_validator("name")
     @classmethod

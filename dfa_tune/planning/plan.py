@@ -9,13 +9,15 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dfa_tune.config.method import Method
 from dfa_tune.config.schema import round_rate
-from dfa_tune.planning.sweep import Point, Sweep
 from dfa_tune.planning.trial import Trial, column_value
 from dfa_tune.registry import RULES
+
+if TYPE_CHECKING:
+    from dfa_tune.planning.sweep import Point, Sweep  # which plans a space to check its claims
 
 Scores = Mapping[str, float]
 Digests = str | None | Mapping[str, str | None]

@@ -7,6 +7,9 @@ import pandas as pd
 
 from dfa_tune.config.schema import DEFAULT_WINDOW
 
+NEAR_CHANCE = 0.02  # a final accuracy at most so far above chance has fallen to it
+TEST_NOISE = 4.0  # standard deviations of a test of a random guess; within them a trial has not left chance
+
 
 def trial_scores(rows: pd.DataFrame, metric: str, window: int | None) -> dict[str, float]:
     """The mean of `metric` over each trial's last `window` rows, by trial id.
@@ -38,3 +41,15 @@ def final(rows: pd.DataFrame, metric: str = "test_accuracy") -> pd.Series:
     """
     ordered = rows.sort_values(["trial_id", "epoch"], kind="stable")
     return ordered.groupby("trial_id", sort=False)[metric].last().astype(np.float64)
+
+
+def fallen(ends: pd.DataFrame) -> pd.Series:
+    """Whether each trial fell to within two points of chance after having left it.
+
+    ends: one row per trial with its last finite test `accuracy`, its highest one (`peak`), the accuracy of a
+        random guess (`chance`) and `test_samples`, the tuples of a test. A trial has left chance where its
+        peak is above those two points by more than the noise of such a test.
+    """
+    near = ends["chance"] + NEAR_CHANCE
+    noise = TEST_NOISE * np.sqrt(ends["chance"] * (1 - ends["chance"]) / ends["test_samples"])
+    return (ends["accuracy"] <= near) & (ends["peak"] > near + noise)

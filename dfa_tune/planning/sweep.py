@@ -15,6 +15,7 @@ from pathlib import Path
 
 from dfa_tune.bundled import bundled
 from dfa_tune.config import grid, yaml_file
+from dfa_tune.config.claims import AnyClaim, parse_claims
 from dfa_tune.config.grid import Point
 from dfa_tune.config.method import Method
 from dfa_tune.config.overrides import NO_OVERRIDES, Overrides, folder_overrides
@@ -28,6 +29,8 @@ from dfa_tune.config.schema import (
 )
 from dfa_tune.config.validation import Source
 from dfa_tune.errors import UserError, did_you_mean
+from dfa_tune.planning.claim_check import check
+from dfa_tune.planning.plan import Plan
 
 __all__ = [
     "Point",
@@ -50,7 +53,8 @@ class Sweep:
     `axes` are the dotted keys whose values are lists ("problem.k"). `rates` has the learning rates to
     compare for each method; a single one is used as it is, without tuning. `text` is the YAML with all
     options applied. `figure_name` is the bundled space whose figure and claims are used: the one that the
-    space is, or says that it is a variant of; None for any other space, whatever its name is.
+    space is, or says that it is a variant of; None for any other space, whatever its name is. `claims` are
+    those of the space's own.
 
     `repetitions` says how many a run trains. Readers show as many as there are, `found`, if that is more:
     those that a claim needed. `exact`: they do not, since an option has set the number.
@@ -70,6 +74,7 @@ class Sweep:
     text: str
     exact: bool = False
     found: int = 0
+    claims: tuple[AnyClaim, ...] = field(default=(), hash=False)
 
     @property
     def datasets(self) -> tuple[str, ...]:
@@ -165,7 +170,7 @@ def parse_sweep(
     if methods:
         document["methods"] = [grid.entry_of(method, rates) for method, rates in chosen.items()]
     axes, points = grid.points(content, source, chosen)
-    return Sweep(
+    sweep = Sweep(
         name=content.name,
         title=" ".join(content.title.split()) or content.name,  # on one line
         figure_name=_variant_of(content.variant_of, source),
@@ -179,7 +184,20 @@ def parse_sweep(
         seed=content.seed,
         save_weights=content.save_weights,
         text=yaml_file.dump(document) if source.options or methods else text,
+        claims=tuple(parse_claims(content.claims, source, ("claims",), content.name)),
     )
+    if sweep.claims:
+        # What an option has removed is not an error, so the file as it is written has to have it
+        written = parse_sweep(text, where) if source.options or methods else sweep
+        others = set[str]().union(*(claim.spaces for claim in sweep.claims)) - {sweep.name}
+        plans = {name: Plan(load_sweep(name)) for name in sorted(others & set(space_names()))}
+        check(
+            sweep.claims,
+            {sweep.name: Plan(written), **plans},
+            names=space_names(),
+            where=f"{where}: claims: ",
+        )
+    return sweep
 
 
 def _locate(space: str | Path) -> Path:

@@ -17,7 +17,7 @@ import pandas as pd
 
 from dfa_tune.errors import UserError
 from dfa_tune.planning.plan import Plan
-from dfa_tune.planning.scores import final, trial_scores
+from dfa_tune.planning.scores import fallen, final, trial_scores
 from dfa_tune.planning.sweep import Sweep, load_sweep, repetition_seeds
 from dfa_tune.planning.trial import column_value
 from dfa_tune.problems.datasets import content_digest
@@ -104,20 +104,44 @@ class SweepResults:
         return rows
 
     @cached_property
+    def repeated(self) -> dict[int, frozenset[int]]:
+        """The seeds of the repetitions that each cell has, by its index in `plan.cells`."""
+        if self.repeat_rows.empty:
+            return {}
+        seeds = self.repeat_rows.groupby("cell")["seed"].unique()
+        return {int(str(cell)): frozenset(map(int, found)) for cell, found in seeds.items()}
+
+    @cached_property
+    def repeat_seconds(self) -> dict[int, float]:
+        """How long a repetition of each cell takes one worker, by its index in `plan.cells`."""
+        if self.repeat_rows.empty:
+            return {}
+        seconds = self.repeat_rows.groupby(["cell", "trial_id"])["seconds"].sum().groupby("cell").mean()
+        return {int(str(cell)): float(mean) for cell, mean in seconds.items()}
+
+    @cached_property
     def finals(self) -> pd.DataFrame:
         """One row per repetition and cell: how it ended.
 
         Columns: cell, trial_id, method, the axes, learning_rate, seed, accuracy (the last finite test
-        accuracy, NaN where there never was one) and diverged.
+        accuracy, NaN where there never was one), diverged and exploded (diverged, or
+        fell to chance: see `scores.fallen`).
         """
         constant = ["cell", "trial_id", "method", *self.axis_names, "learning_rate", "seed"]
         if self.repeat_rows.empty:
-            return pd.DataFrame(columns=[*constant, "accuracy", "diverged"])
+            return pd.DataFrame(columns=[*constant, "accuracy", "diverged", "exploded"])
         one = self.repeat_rows.drop_duplicates(["cell", "trial_id"])[constant].reset_index(drop=True)
         diverged = self.rows.groupby("trial_id")["diverged"].any()
-        return one.assign(
+        problems = [self.plan.cells[cell].repeats[0].problem for cell in one["cell"]]
+        ends = one.assign(
             accuracy=one["trial_id"].map(final(self.rows)),
             diverged=one["trial_id"].map(diverged).astype(bool),
+            peak=one["trial_id"].map(self.rows.groupby("trial_id")["test_accuracy"].max()).astype(np.float64),
+            chance=[1 / problem.classes for problem in problems],
+            test_samples=[problem.test_samples or 1 for problem in problems],
+        )
+        return one.assign(
+            accuracy=ends["accuracy"], diverged=ends["diverged"], exploded=ends["diverged"] | fallen(ends)
         )
 
 

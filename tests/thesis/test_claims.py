@@ -2,8 +2,8 @@
 
 import pytest
 
-from dfa_tune.analysis.claim_check import check
 from dfa_tune.config.claims import load_claims
+from dfa_tune.planning.claim_check import check
 from dfa_tune.planning.plan import Plan
 from dfa_tune.planning.sweep import load_sweep, space_names
 

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from dfa_tune.analysis.claim_check import check
 from dfa_tune.analysis.verify import judge
 from dfa_tune.config.claims import load_claims
 from dfa_tune.errors import UserError
+from dfa_tune.planning.claim_check import check
 
 HEAD = "- id: mine\n  claim: c\n  source: s\n  refuted_by: r\n  space: tiny\n"
 DEEP = ["network.hidden=[[64], [64, 64], [64, 64, 64]]", "problem.k=[1, 3]"]

@@ -2,45 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-from dfa_tune.analysis.claim_values import cells_at, open_axes, setting
-from dfa_tune.config.claims import AnyClaim, Combination, Spread, Term
+from dfa_tune.config.claims import AnyClaim, Term
 from dfa_tune.config.validation import shown
 from dfa_tune.errors import UserError, did_you_mean
 from dfa_tune.learning.metrics import METRICS
+from dfa_tune.planning.claim_cells import cells_at, open_axes, setting, terms
 from dfa_tune.planning.plan import Plan
 from dfa_tune.planning.trial import column_value
+from dfa_tune.registry import RULES
 
 COLUMNS = (*METRICS, "epoch")
+FEEDBACK_ONLY = ("feedback_alignment",)  # null for rules without feedback
 
 
-def check(claims: Sequence[AnyClaim], plans: Mapping[str, Plan]) -> None:
-    """Raises UserError for the first claim about something that its space does not have.
+def check(
+    claims: Sequence[AnyClaim], plans: Mapping[str, Plan], *, names: Iterable[str] = (), where: str = ""
+) -> None:
+    """Raises UserError for the first claim about something that its space does not have, or never tests.
 
     `plans` are those of the claims' spaces as they are written: what a user removes with `--method` or
-    `--set` is not an error, but "not run".
+    `--set` is not an error, but "not run". `names` are further valid spaces, and `where`
+    begins the message.
     """
     for claim in claims:
         for term in terms(claim):
             name = term.space or claim.space
             if name not in plans:
-                raise UserError(
-                    f"claim {claim.id}: unknown space {name!r}; valid: {', '.join(plans)}."
-                    + did_you_mean(name, plans)
-                )
-            if reason := _missing(term, name, plans[name]):
-                raise UserError(f"claim {claim.id}: {reason}")
-
-
-def terms(claim: AnyClaim) -> Iterator[Term]:
-    """Everything that a claim is about, as terms."""
-    if isinstance(claim, Combination):
-        for _, part in claim.parts():
-            yield from part
-    else:
-        for method in (*claim.of, *claim.over) if isinstance(claim, Spread) else claim.methods:
-            yield Term(method=method, at=claim.at)
+                valid = sorted({*plans, *names})
+                reason = f"unknown space {name!r}; valid: {', '.join(valid)}.{did_you_mean(name, valid)}"
+            else:
+                reason = _missing(term, name, plans[name]) or _untestable(term, name, plans[name])
+            if reason:
+                raise UserError(f"{where}claim {claim.id}: {reason}")
+        seeds = {name: plans[name].sweep.seed for name in sorted(claim.spaces)}
+        if len(set(seeds.values())) > 1:
+            listed = ", ".join(f"{name} has seed {seed}" for name, seed in seeds.items())
+            raise UserError(
+                f"{where}claim {claim.id}: can never be tested: repetitions are compared by their seeds, and"
+                f" {listed}; valid: spaces with the same seed"
+            )
 
 
 def _missing(term: Term, space: str, plan: Plan) -> str:
@@ -75,4 +77,22 @@ def _missing(term: Term, space: str, plan: Plan) -> str:
         values = {name: dict.fromkeys(str(cell.axes[name]) for _, cell in cells) for name in left}
         choices = "; ".join(f"{name}: {', '.join(several)}" for name, several in values.items())
         return f"{term.method} is at several points of {space}; say which one with `at`; valid: {choices}"
+    return ""
+
+
+def _untestable(term: Term, space: str, plan: Plan) -> str:
+    """Why the term can never have a number, in words; empty where it can."""
+    if term.method is None:
+        return ""
+    _, cell = cells_at(plan, term.method, term.at)[0]
+    for column in (term.value, term.correlate):
+        if column in FEEDBACK_ONLY and RULES[cell.method.rule].transport is None:
+            return f"can never be tested: {cell.method.name} has no feedback, so its {column} is null"
+    training = cell.repeats[0].training
+    rows = -(-training.epochs // training.evaluate_every)
+    for key, wanted in (("first", term.first or 1), ("last", term.last)):
+        if wanted > rows:
+            return f"{key}: {wanted}, but a trial of {space} has {rows} rows; valid: 1 to {rows}"
+    if term.correlate is not None and rows < 3:
+        return f"can never be tested: a correlation needs 3 rows, and a trial of {space} has {rows}"
     return ""
