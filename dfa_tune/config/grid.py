@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel
@@ -14,7 +14,7 @@ from dfa_tune.config.method import Method
 from dfa_tune.config.schema import MethodEntry, Rates, Space, parse_rates
 from dfa_tune.config.validation import Path, Source, shown, unknown_key
 from dfa_tune.errors import UserError, did_you_mean
-from dfa_tune.learning.settings import Network, Training
+from dfa_tune.learning.settings import Network, Training, optimizer_options
 from dfa_tune.problems.settings import ProblemSettings
 from dfa_tune.registry import FEEDBACK, OPTIMIZERS, PROBLEMS, RULES, Registry
 
@@ -24,20 +24,22 @@ NEVER_AXES = {
     "training.device": "results do not depend on it",
 }
 
-Group = dict[str, Any]  # the content of `problem`, `network` or `training`
+Group = dict[str, Any]  # the content of `problem`, `network`, `training`, or of one optimizer in `optimizers`
 
 
 @dataclass(frozen=True, kw_only=True)
 class Point:
     """One combination of the axes' values.
 
-    `problem` has its sample counts resolved, and `training` its loss and its batch size as a number. Learning
-    rates are tuned at the point `tuned_at`; None: at this one.
+    `problem` has its sample counts resolved, and `training` its loss and its batch size as a number.
+    `optimizers` has the options that the space gives, by optimizer and name. Learning rates are tuned at the
+    point `tuned_at`; None: at this one.
     """
 
     problem: ProblemSettings
     network: Network
     training: Training
+    optimizers: Mapping[str, Mapping[str, float]] = field(default_factory=dict, hash=False)
     tuned_at: Point | None = None
 
     @property
@@ -149,8 +151,10 @@ def points(
         "problem": _problem_settings(space.problem, source),
         "network": Network,
         "training": Training,
+        **{f"optimizers.{name}": model for name, model in _option_models(space, source).items()},
     }
-    groups: dict[str, Group] = {name: getattr(space, name) for name in models}
+    groups: dict[str, Group] = {name: getattr(space, name) for name in ("problem", "network", "training")}
+    groups |= {f"optimizers.{name}": options for name, options in space.optimizers.items()}
     axes = {
         f"{name}.{key}": value
         for name, model in models.items()
@@ -162,7 +166,8 @@ def points(
     variants = [
         _variants(models[name], name, groups[name], axes, at.get(name, {}), source) for name in models
     ]
-    found = tuple(_point(*combination) for combination in itertools.product(*variants))
+    names = list(space.optimizers)
+    found = tuple(_point(names, *combination) for combination in itertools.product(*variants))
     _check_loss(found, source)
     _check_depth(found, chosen, source)
     return list(axes), found
@@ -184,14 +189,24 @@ def _problem_settings(problem: Group, source: Source) -> type[BaseModel]:
     return settings
 
 
+def _option_models(space: Space, source: Source) -> dict[str, type[BaseModel]]:
+    """The class of the options of each optimizer that the space says something of."""
+    for name, options in space.optimizers.items():
+        path = ("optimizers", name)
+        _check_name(OPTIMIZERS, name, path, source)
+        if not isinstance(options, dict):
+            raise source.error(path, "valid: a mapping of options to values", options)
+    return {name: optimizer_options(name) for name in space.optimizers}
+
+
 def _is_axis(model: type[BaseModel], group: str, key: str, value: Any, source: Source) -> bool:
     """Whether the value is an axis: a list, or a list of lists where the field itself takes a list."""
     if not isinstance(value, list):
         return False
-    field = model.model_fields.get(key)
+    about = model.model_fields.get(key)
     if not value:
-        raise source.error((group, key), "valid: one value, or a list of at least one", value)
-    listed = field is not None and _takes_list(field.annotation)
+        raise source.error((*group.split("."), key), "valid: one value, or a list of at least one", value)
+    listed = about is not None and _takes_list(about.annotation)
     if listed and not any(isinstance(item, list | str) for item in value):
         return False
     if (dotted := f"{group}.{key}") in NEVER_AXES:
@@ -220,8 +235,8 @@ def _tuning_at(
             raise source.error(path, unknown_key(key, list(axes) or valid))
         if key in axes and value not in axes[key]:
             raise source.error(path, f"not on the axis; valid: {', '.join(map(shown, axes[key]))}", value)
-        group, field = key.split(".")
-        at.setdefault(group, {})[field] = value
+        group, _, name = key.rpartition(".")
+        at.setdefault(group, {})[name] = value
     return at
 
 
@@ -233,7 +248,7 @@ def _check_count(
     source: Source,
 ) -> None:
     """Raises UserError where the space means too many trials; counts them without making them."""
-    fixed = {f"{group}.{field}" for group, fields in at.items() for field in fields}
+    fixed = {f"{group}.{name}" for group, names in at.items() for name in names}
     points = math.prod(len(values) for values in axes.values())
     tuned_points = math.prod(len(values) for key, values in axes.items() if key not in fixed)
     tuned = sum(len(own.rates) + space.tuning.refine for own in chosen.values() if len(own.rates) > 1)
@@ -254,19 +269,29 @@ def _variants(
 ) -> list[Variant]:
     """The settings of a group for every combination of its axes' values."""
     keys = [key for key in group if f"{name}.{key}" in axes]
-    variants = []
+    place, variants = tuple(name.split(".")), []
     for values in itertools.product(*(group[key] for key in keys)):
         content = {**group, **dict(zip(keys, values, strict=True))}
-        own = source.validate(model, content, (name,))
-        tuned = source.validate(model, {**content, **at}, ("tuning", "at", name)) if at else own
+        own = source.validate(model, content, place)
+        tuned = source.validate(model, {**content, **at}, ("tuning", "at", *place)) if at else own
         variants.append((own, tuned))
     return variants
 
 
-def _point(problem: Variant, network: Variant, training: Variant) -> Point:
+def _point(
+    optimizers: Sequence[str], problem: Variant, network: Variant, training: Variant, *options: Variant
+) -> Point:
     own, tuned = (
-        Point(problem=p.resolved(), network=n, training=_resolved(t, p))
-        for p, n, t in zip(problem, network, training, strict=True)
+        Point(
+            problem=p.resolved(),
+            network=n,
+            training=_resolved(t, p),
+            optimizers={
+                name: given.model_dump(exclude_unset=True, exclude_none=True)
+                for name, given in zip(optimizers, o, strict=True)
+            },
+        )
+        for p, n, t, *o in zip(problem, network, training, *options, strict=True)
     )
     return own if own == tuned else Point(**vars(own) | {"tuned_at": tuned})
 

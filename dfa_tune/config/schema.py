@@ -118,8 +118,8 @@ class Repetitions(Settings):
 class Space(Settings):
     """The top-level keys of a search space.
 
-    `problem`, `network` and `training` may hold lists, which are axes: they are validated value by value
-    when the axes are multiplied.
+    `problem`, `network`, `training` and an optimizer's options may hold lists, which are axes: they are
+    validated value by value when the axes are multiplied.
     """
 
     name: str
@@ -130,6 +130,7 @@ class Space(Settings):
     training: dict[str, Any] = Field(default_factory=dict)
     methods: Annotated[list[dict[str, Any]], Field(min_length=1)]
     learning_rates: dict[str, Any] = Field(default_factory=dict)
+    optimizers: dict[str, Any] = Field(default_factory=dict)  # options by optimizer; lists are axes
     tuning: Tuning = Tuning()
     repetitions: Any = 3
     seed: Annotated[int, Field(ge=0, lt=2**63, strict=True)] = 0  # a column of 64 bits

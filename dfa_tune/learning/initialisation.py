@@ -78,7 +78,7 @@ def initial_network(
         output_bias=members.weights(lambda rng: uniform(rng, (1, outputs), last), top, BIAS)
         if network.bias
         else None,
-        feedback=_feedback(members, rule, feedbacks, (*widths[1:], outputs)),
+        feedback=_feedback(members, rule, feedbacks, (*widths[1:], outputs), network.feedback_scale),
         scale=scale,
         product_dtype=torch.bfloat16 if precision == "bfloat16" else DTYPES[precision],
     )
@@ -123,11 +123,11 @@ def _hidden_layer(
 
 
 def _feedback(
-    members: Members, rule: Rule, names: Sequence[str | None], widths: Sequence[int]
+    members: Members, rule: Rule, names: Sequence[str | None], widths: Sequence[int], scale: float
 ) -> list[Tensor | None]:
     """The feedback matrix of each hidden layer: (P, H_l, H_l+1), or (P, H_l, C) for a direct rule.
 
-    `widths`: of the hidden layers, and of the output.
+    `widths`: of the hidden layers, and of the output. The matrices are `scale` times what is drawn.
     """
     hidden = widths[:-1]
     if not rule.uses_feedback:
@@ -136,7 +136,7 @@ def _feedback(
     return [
         members.stack(
             [
-                FEEDBACK[str(name)](generator(seed, "feedback", layer), shape)
+                scale * FEEDBACK[str(name)](generator(seed, "feedback", layer), shape)
                 for seed, name in zip(members.seeds, names, strict=True)
             ]
         )

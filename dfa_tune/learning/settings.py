@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, create_model, field_validator
 
 from dfa_tune.problems.settings import LossName
-from dfa_tune.registry import ACTIVATIONS
+from dfa_tune.registry import ACTIVATIONS, OPTIMIZERS
 
 Width = Annotated[int, Field(ge=1, le=1_000_000, strict=True)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -28,6 +29,7 @@ class Network(Settings):
     bias: bool = False  # whether every layer has biases; those of the thesis have none
     # Standard deviation of `gaussian_features`' frozen weights; null: sqrt(6 / (fan_in + fan_out))
     feature_std: Positive | None = None
+    feedback_scale: Positive = 1.0  # multiplies the feedback matrices as drawn
 
     @field_validator("hidden", mode="before")
     @classmethod
@@ -61,3 +63,24 @@ class Training(Settings):
     device: Literal["auto", "cpu", "cuda"] = "auto"  # auto: a GPU where Ray offers one
     # epochs from one test to the next
     evaluate_every: Annotated[int, Field(ge=1, le=1_000_000, strict=True)] = 1
+
+
+Average = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]  # 0: no memory; 1 would never change
+OPTION_TYPES = {"rho": Average, "beta1": Average, "beta2": Average, "epsilon": Positive}
+
+
+class OptimizerOptions(Settings):
+    """What a search space may say of an optimizer: its own options, and its weight decay."""
+
+    weight_decay: NotNegative | None = None  # null: training.weight_decay
+
+
+@cache
+def optimizer_options(optimizer: str) -> type[OptimizerOptions]:
+    """`OptimizerOptions` with the options that this optimizer has, at their defaults."""
+    fields = {
+        name: (OPTION_TYPES.get(name, float), default)
+        for name, default in OPTIMIZERS[optimizer].defaults.items()
+    }
+    model: type[OptimizerOptions] = create_model("Options", __base__=OptimizerOptions, **fields)  # type: ignore[call-overload]
+    return model

@@ -47,7 +47,8 @@ class Step:
     """Takes training steps: each changes the network's parameters and the optimizers' state in place.
 
     Nothing here reads a number from the device or brings one there. So on a GPU the host runs ahead and
-    steps queue up, and a step can be recorded (`cuda_graph.py`). `learning_rate` is (P, 1, 1).
+    steps queue up, and a step can be recorded (`cuda_graph.py`). `learning_rate` is (P, 1, 1). `options`: the
+    optimizer's that are not at their default.
     """
 
     def __init__(
@@ -57,10 +58,13 @@ class Step:
         optimizer: type[Base],
         learning_rate: Tensor,
         decay: float,
+        options: Mapping[str, float] | None = None,
     ) -> None:
         self.network, self._loss = network, loss
         self._learning_rate, self._decay = learning_rate, decay
-        self.optimizers = {name: optimizer(parameter) for name, parameter in network.parameters().items()}
+        self.optimizers = {
+            name: optimizer(parameter, **(options or {})) for name, parameter in network.parameters().items()
+        }
         self._gradients: dict[str, Tensor] = {}  # memory for the gradients of weight matrices
 
     def take(self, batch: Batch, t: int | Tensor, sums: Sums | None) -> None:

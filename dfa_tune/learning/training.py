@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,7 +46,8 @@ class PackTraining:
     restores what `state` gives continues with the same numbers, bit for bit.
 
     `recorded`: take steps on full batches as one recorded computation, which a GPU replays (`cuda_graph.py`).
-    None: on a GPU, where there are enough steps. Numbers do not depend on it.
+    None: on a GPU, where there are enough steps. Numbers do not depend on it. `options`: the optimizer's that
+    are not at their default, {"rho": 0.99}.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class PackTraining:
         members: Sequence[Member],
         device: torch.device | str = "cpu",
         recorded: bool | None = None,
+        options: Mapping[str, float] | None = None,
     ) -> None:
         self.problem, self.training, self.members = problem, training, list(members)
         self.rule = RULES[rule]
@@ -88,7 +90,7 @@ class PackTraining:
         rates = torch.tensor([member.learning_rate for member in members], dtype=self.network.dtype)
         rates = rates.view(-1, 1, 1).to(self.device)
         loss = LOSSES[training.loss or problem.settings.loss]
-        self._step = Step(self.network, loss, OPTIMIZERS[optimizer], rates, training.weight_decay)
+        self._step = Step(self.network, loss, OPTIMIZERS[optimizer], rates, training.weight_decay, options)
         self.optimizers = self._step.optimizers
         for one in self.optimizers.values():
             one.fuse(training.epochs * -(-samples // size))

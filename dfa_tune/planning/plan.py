@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from dfa_tune.config.method import Method
 from dfa_tune.config.schema import round_rate
-from dfa_tune.planning.trial import Trial, column_value
+from dfa_tune.planning.trial import Trial
 from dfa_tune.registry import RULES
 
 if TYPE_CHECKING:
@@ -194,11 +194,9 @@ class Plan:
         tuning, owner = None, False
         if len(rates) > 1:
             tuning, owner = self._tuning(base.method, point.tuned_at or point, rates)
-        columns = {"problem": base.problem, "network": base.network, "training": base.training}
-        axes = {
-            field: column_value(getattr(columns[group], field))
-            for group, field in (key.split(".", 1) for key in self.sweep.axes)
-        }
+        columns = base.columns()
+        names = [key.rpartition(".")[2] for key in self.sweep.axes]
+        axes = {name: columns.get(name) for name in names}  # None: an option that the optimizer does not have
         repeats = [
             replace(base, seed=seed, repetition=number)
             for number, seed in enumerate(self.sweep.repetition_seeds, 1)
@@ -216,13 +214,19 @@ class Plan:
         return self._tunings[base.id], True
 
     def _trial(self, method: Method, point: Point, rate: float, stage: Any) -> Trial:
-        network = point.network
-        if not RULES[method.rule].uses_feature_std and network.feature_std is not None:
+        network, rule = point.network, RULES[method.rule]
+        # What the method does not use is at its default, so that its trials are the same at every value
+        if not rule.uses_feature_std and network.feature_std is not None:
             network = network.model_copy(update={"feature_std": None})
+        if not rule.uses_feedback and network.feedback_scale != 1:
+            network = network.model_copy(update={"feedback_scale": 1.0})
+        options = dict(point.optimizers.get(method.optimizer, {}))
+        decay = options.pop("weight_decay", point.training.weight_decay)
         return Trial(
             problem=point.problem,
             network=network,
-            training=point.training,
+            training=point.training.model_copy(update={"weight_decay": decay}),
+            options=options,
             method=method,
             learning_rate=rate,
             seed=self.sweep.seed,

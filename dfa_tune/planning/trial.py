@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Set
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
+
+from pydantic import BaseModel
 
 from dfa_tune.config.method import Method, Split
 from dfa_tune.learning.settings import Network, Training
 from dfa_tune.problems.datasets import NPZ
 from dfa_tune.problems.settings import ProblemSettings
-from dfa_tune.registry import PROBLEMS
+from dfa_tune.registry import OPTIMIZERS, PROBLEMS
 
 # Raised whenever a change alters the numbers of a trial: trials of earlier versions are then run again
 NUMERICS_VERSION = 2
+# From this version on an id leaves out fields at their default, so that a new field changes no id. Before, it
+# leaves out only those that came after the version did
+DEFAULTS_LEFT_OUT_FROM = 3
 
 Stage = Literal["tune", "repeat"]
 
@@ -26,9 +31,10 @@ Stage = Literal["tune", "repeat"]
 class Trial:
     """Everything that determines a training run, and the stage that it belongs to.
 
-    `problem` has its sample counts resolved, and `training` its batch size as a number. `repetition` counts
-    from 1; None in tuning. The columns `test_*` are measured on `split`. `data_digest` identifies the content
-    of the data set; None where data are generated.
+    `problem` has its sample counts resolved, and `training` its batch size as a number and the weight decay
+    of the method's optimizer. `repetition` counts from 1; None in tuning. The columns `test_*` are measured
+    on `split`. `data_digest` identifies the content of the data set; None where data are generated. `options`
+    are the optimizer's, where they are given: {"rho": 0.99}.
     """
 
     problem: ProblemSettings
@@ -41,6 +47,7 @@ class Trial:
     repetition: int | None = None
     split: Split
     data_digest: str | None
+    options: Mapping[str, float] = field(default_factory=dict, hash=False)
 
     @cached_property
     def id(self) -> str:
@@ -51,10 +58,15 @@ class Trial:
         """
         content = self.to_json()
         del content["stage"], content["repetition"], content["training"]["device"]
-        # Fields that are newer than the numerics count only where they are not at their default
-        if self.training.loss in (None, self.problem.loss):
-            del content["training"]["loss"]
-        content["problem"] = self.problem.id_content()
+        if self.training.loss == self.problem.loss:  # the default, written out
+            content["training"]["loss"] = None
+        content["problem"] = _id_fields(self.problem, self.problem.id_content())
+        content["network"] = _id_fields(self.network, content["network"], {"feedback_scale"})
+        content["training"] = _id_fields(self.training, content["training"], {"loss"})
+        defaults = OPTIMIZERS[self.method.optimizer].defaults
+        content["options"] = {name: v for name, v in self.options.items() if v != defaults[name]}
+        if not content["options"]:
+            del content["options"]
         content["numerics"] = NUMERICS_VERSION
         canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
         return hashlib.sha256(canonical.encode()).hexdigest()[:16]
@@ -79,6 +91,8 @@ class Trial:
             **problem,
             **_scalars(self.network.model_dump()),
             **training,
+            **(OPTIMIZERS[self.method.optimizer].defaults | dict(self.options)),
+            "feedback_scale": None if self.method.feedback is None else self.network.feedback_scale,
             "classes": self.problem.classes,
             "loss": self.training.loss or self.problem.loss,
             "numerics": NUMERICS_VERSION,
@@ -101,6 +115,7 @@ class Trial:
             "repetition": self.repetition,
             "split": self.split,
             "data_digest": self.data_digest,
+            "options": dict(self.options),
         }
 
     @classmethod
@@ -118,6 +133,7 @@ class Trial:
             repetition=content["repetition"],
             split=content["split"],
             data_digest=content["data_digest"],
+            options=content["options"],
         )
 
 
@@ -126,6 +142,28 @@ def column_value(value: Any) -> Any:
     if isinstance(value, str) and value.endswith(NPZ):
         return Path(value).name
     return ",".join(map(str, value)) if isinstance(value, list | tuple) else value
+
+
+def _id_fields(
+    settings: BaseModel, content: Mapping[str, Any], newer: Set[str] = frozenset()
+) -> dict[str, Any]:
+    """`content`, fields of `settings` as JSON types, without what an id leaves out at its default.
+
+    `newer`: fields that came after the numerics.
+    """
+    fields = type(settings).model_fields
+    left_out = fields.keys() - {"kind"} if NUMERICS_VERSION >= DEFAULTS_LEFT_OUT_FROM else newer
+    return {
+        name: value
+        for name, value in content.items()
+        if name not in left_out or value != _default(settings, name)
+    }
+
+
+def _default(settings: BaseModel, name: str) -> Any:
+    """The default of a field as JSON types."""
+    default = type(settings).model_fields[name].get_default(call_default_factory=True)
+    return list(default) if isinstance(default, tuple) else default
 
 
 def _scalars(fields: Mapping[str, Any]) -> dict[str, Any]:

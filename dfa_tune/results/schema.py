@@ -45,10 +45,15 @@ CONSTANTS = {
     "activation": pa.string(),
     "bias": pa.bool_(),
     "feature_std": pa.float64(),
+    "feedback_scale": pa.float64(),  # null: the rule has no feedback
     "epochs": pa.int64(),
     "batch_size": pa.int64(),
     "precision": pa.string(),
     "evaluate_every": pa.int64(),
+    "rho": pa.float64(),  # options of the optimizer; null: it has no such option
+    "beta1": pa.float64(),
+    "beta2": pa.float64(),
+    "epsilon": pa.float64(),
     "device": pa.string(),  # where it really ran: cpu | cuda
     "numerics": pa.int64(),  # version of the numerics
 }

@@ -104,6 +104,35 @@ def test_a_softmax_of_a_single_output_is_refused(load) -> None:
         load("training.loss=hinge")
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("{sdg: {}}", r"optimizers\.sdg: unknown optimizer 'sdg'.*Did you mean 'sgd'"),
+        ("{sgd: 0.1}", r"optimizers\.sgd = 0\.1: valid: a mapping"),
+        ("{sgd: {rho: 0.5}}", r"optimizers\.sgd\.rho = 0\.5: unknown key; valid: weight_decay"),
+        ("{adam: {beta: 0.5}}", r"optimizers\.adam\.beta = 0\.5: .*beta1.*beta2.*epsilon"),
+        ("{rmsprop: {rho: 1}}", r"optimizers\.rmsprop\.rho = 1: valid: a number below 1"),
+        ("{rmsprop: {rho: [0.5, -0.1]}}", r"optimizers\.rmsprop\.rho = -0\.1: valid: at least 0"),
+        ("{adam: {beta2: .nan}}", r"optimizers\.adam\.beta2 = NaN: valid: a finite number"),
+        ("{adagrad: {epsilon: 0}}", r"optimizers\.adagrad\.epsilon = 0: valid: a number above 0"),
+        ("{adagrad: {epsilon: []}}", r"optimizers\.adagrad\.epsilon = \[\]: valid: one value"),
+        ("{sgd: {weight_decay: true}}", r"optimizers\.sgd\.weight_decay = true: valid: a number"),
+        ("{sgd: {weight_decay: -1}}", r"optimizers\.sgd\.weight_decay = -1: valid: at least 0"),
+    ],
+)
+def test_an_option_that_an_optimizer_does_not_have_or_a_value_out_of_range_is_refused(
+    load, options: str, message: str
+) -> None:
+    with pytest.raises(UserError, match=message):
+        load(f"optimizers={options}")
+
+
+@pytest.mark.parametrize("scale", ["0", "-1", ".inf", "true", "text"])
+def test_a_scale_of_the_feedback_that_is_not_above_0_is_refused(load, scale: str) -> None:
+    with pytest.raises(UserError, match=r"network\.feedback_scale = .*: valid: a (finite )?number"):
+        load(f"network.feedback_scale={scale}")
+
+
 def test_two_different_rates_for_one_method_are_refused(load) -> None:
     entries = [{"rule": "bp", "optimizer": "sgd", "learning_rate": rate} for rate in (0.1, 0.2)]
     with pytest.raises(

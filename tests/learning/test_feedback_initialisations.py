@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from scipy import stats
 
 from dfa_tune.learning.initialisation import initial_network
@@ -48,6 +49,27 @@ def test_uniform_feedback_is_bounded_by_the_width_of_the_layer_that_receives_it(
         assert matrix is not None
         bound = 1 / np.sqrt(width)
         assert 0.9 * bound < matrix.abs().max().item() <= bound * (1 + 1e-6)
+
+
+@pytest.mark.parametrize("rule", ["dfa", "fa", "kolen_pollack"])
+def test_the_scale_of_the_feedback_multiplies_what_is_drawn_and_nothing_else(rule: str) -> None:
+    drawn, scaled = (
+        initial_network(
+            Network(hidden=(30, 5), feedback_scale=scale),
+            RULES[rule],
+            8,
+            [0],
+            ["gaussian"],
+            outputs=3,
+            precision="float64",
+        )
+        for scale in (1.0, 0.37)
+    )
+    for one, other in zip(drawn.feedback, scaled.feedback, strict=True):
+        assert one is not None
+        assert torch.equal(0.37 * one, other)
+    assert torch.equal(drawn.layers[0].weight, scaled.layers[0].weight)
+    assert torch.equal(drawn.output, scaled.output)
 
 
 def test_feedback_has_a_stream_of_its_own_for_each_seed_and_layer() -> None:

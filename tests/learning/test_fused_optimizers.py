@@ -29,11 +29,11 @@ same_rounding = pytest.mark.skipif(
 
 
 def stepped(
-    name: str, shape: tuple[int, int, int], decay: float, fused: bool, recorded: bool
+    name: str, shape: tuple[int, int, int], decay: float, fused: bool, recorded: bool, **options: float
 ) -> list[Tensor]:
     """Parameter and state after some steps with gradients over nine orders of magnitude."""
     random = torch.Generator().manual_seed(3)
-    optimizer = OPTIMIZERS[name](torch.randn(shape, generator=random))
+    optimizer = OPTIMIZERS[name](torch.randn(shape, generator=random), **options)
     optimizer.fused = fused
     rates = torch.logspace(-4, 0, shape[0]).view(-1, 1, 1)
     out = torch.empty(shape)
@@ -55,6 +55,16 @@ def test_a_fused_step_is_the_step_to_the_last_bit(
 ) -> None:
     ours, torchs = (stepped(name, shape, decay, fused, recorded) for fused in (True, False))
     assert all(torch.equal(a, b) for a, b in zip(ours, torchs, strict=True))
+
+
+@same_rounding
+@pytest.mark.parametrize("value", [0.001, 0.37])
+@pytest.mark.parametrize("name", FUSING)
+def test_a_fused_step_is_the_step_with_other_options_too(name: str, value: float) -> None:
+    options = dict.fromkeys(OPTIMIZERS[name].defaults, value)
+    ours, torchs = (stepped(name, SHAPES[1], 1e-3, fused, False, **options) for fused in (True, False))
+    assert all(torch.equal(a, b) for a, b in zip(ours, torchs, strict=True))
+    assert OPTIMIZERS[name].same_bits(**options)
 
 
 @same_rounding

@@ -19,6 +19,8 @@ from dfa_tune.registry import OPTIMIZERS
 
 Array = NDArray[np.float64]
 STEPS, EPSILON, RHO = 50, 1e-8, 0.9
+DEFAULTS = {"rho": RHO, "beta1": 0.9, "beta2": 0.999, "epsilon": EPSILON}
+OTHERS = {"rho": 0.37, "beta1": 0.001, "beta2": 0.5, "epsilon": 1e-3}  # of each option another value
 RATES = (0.3, 0.01, 1.0)  # one a member
 SHAPE = (3, 4, 5)
 
@@ -33,10 +35,10 @@ def gradient(theta: Array, step: int, size: float = 1.0) -> Array:
     return size * (np.linspace(0.1, 1, theta.size).reshape(SHAPE) * theta + noise)
 
 
-def ours(name: str, decay: float, size: float = 1.0) -> tuple[Array, Array]:
+def ours(name: str, decay: float, size: float = 1.0, **options: float) -> tuple[Array, Array]:
     """After 50 steps: what is stored, and what is tested."""
     parameter = torch.from_numpy(start())
-    optimizer = OPTIMIZERS[name](parameter)
+    optimizer = OPTIMIZERS[name](parameter, **options)
     rates = torch.tensor(RATES, dtype=torch.float64).view(-1, 1, 1)
     for step in range(STEPS):
         g = gradient(parameter.numpy(), step, size) + decay * parameter.numpy()
@@ -85,33 +87,35 @@ def test_epsilons_place_does_not_matter_where_gradients_are_large(name: str) -> 
 # -- the thesis' formulas -----------------------------------------------------------------------
 
 
-def formula(name: str, decay: float, size: float) -> Array:
+def formula(
+    name: str, decay: float, size: float, rho: float, beta1: float, beta2: float, epsilon: float
+) -> Array:
     """Thesis section 1.4, theta after 50 steps."""
     theta, eta = start(), np.array(RATES).reshape(-1, 1, 1)
     v, m, square, moved = (np.zeros(SHAPE) for _ in range(4))
     for t in range(1, STEPS + 1):
-        at = theta - RHO * v if name == "nesterov" else theta
+        at = theta - rho * v if name == "nesterov" else theta
         g = gradient(at, t - 1, size) + decay * at
         if name == "sgd":
             theta = theta - eta * g
         elif name in ("momentum", "nesterov"):
-            v = RHO * v + eta * g
+            v = rho * v + eta * g
             theta = theta - v
         elif name == "adagrad":
             square = square + g**2
-            theta = theta - eta / np.sqrt(square + EPSILON) * g
+            theta = theta - eta / np.sqrt(square + epsilon) * g
         elif name == "rmsprop":
-            square = RHO * square + (1 - RHO) * g**2
-            theta = theta - eta / np.sqrt(square + EPSILON) * g
+            square = rho * square + (1 - rho) * g**2
+            theta = theta - eta / np.sqrt(square + epsilon) * g
         elif name == "adadelta":
-            square = RHO * square + (1 - RHO) * g**2
-            step = np.sqrt(moved + EPSILON) / np.sqrt(square + EPSILON) * g
-            moved = RHO * moved + (1 - RHO) * step**2
+            square = rho * square + (1 - rho) * g**2
+            step = np.sqrt(moved + epsilon) / np.sqrt(square + epsilon) * g
+            moved = rho * moved + (1 - rho) * step**2
             theta = theta - eta * step
         elif name == "adam":
-            m = 0.9 * m + (1 - 0.9) * g
-            square = 0.999 * square + (1 - 0.999) * g**2
-            theta = theta - eta / (np.sqrt(square / (1 - 0.999**t)) + EPSILON) * (m / (1 - 0.9**t))
+            m = beta1 * m + (1 - beta1) * g
+            square = beta2 * square + (1 - beta2) * g**2
+            theta = theta - eta / (np.sqrt(square / (1 - beta2**t)) + epsilon) * (m / (1 - beta1**t))
     return theta
 
 
@@ -119,7 +123,19 @@ def formula(name: str, decay: float, size: float) -> Array:
 @pytest.mark.parametrize("decay", [0.0, 0.05])
 @pytest.mark.parametrize("name", OPTIMIZERS.names())
 def test_what_is_tested_is_theta_of_the_thesis_formula(name: str, decay: float, size: float) -> None:
-    np.testing.assert_allclose(ours(name, decay, size)[1], formula(name, decay, size), rtol=1e-9, atol=1e-11)
+    wanted = formula(name, decay, size, **DEFAULTS)
+    np.testing.assert_allclose(ours(name, decay, size)[1], wanted, rtol=1e-9, atol=1e-11)
+
+
+@pytest.mark.parametrize(
+    ("name", "option"),
+    [(name, option) for name in OPTIMIZERS.names() for option in OPTIMIZERS[name].defaults],
+)
+def test_an_option_is_the_letter_of_the_formula_that_it_is_named_after(name: str, option: str) -> None:
+    tested = ours(name, 0.05, 1e-2, **{option: OTHERS[option]})[1]
+    wanted = formula(name, 0.05, 1e-2, **DEFAULTS | {option: OTHERS[option]})
+    np.testing.assert_allclose(tested, wanted, rtol=1e-9, atol=1e-11)
+    assert not np.allclose(tested, formula(name, 0.05, 1e-2, **DEFAULTS), rtol=1e-3)
 
 
 def test_only_nesterovs_tested_parameters_are_not_those_that_are_stored() -> None:

@@ -217,6 +217,40 @@ def test_a_method_that_an_axis_does_not_concern_has_one_cell(plan) -> None:
     ]
 
 
+def test_an_optimizers_options_are_axes_of_the_methods_that_have_it(plan) -> None:
+    plan = plan(
+        "methods.0.optimizer=[sgd, rmsprop]",
+        "learning_rates.rmsprop=0.001",
+        "optimizers.rmsprop.rho=[0.8, 0.99]",
+        "optimizers.sgd.weight_decay=[0, 0.1]",
+        "training.weight_decay=0.01",
+        methods=[{"rule": "bp", "optimizer": "sgd"}],
+    )
+    assert [(cell.method.name, cell.axes) for cell in plan.cells] == [
+        ("bp-sgd", {"rho": None, "weight_decay": 0.0}),
+        ("bp-sgd", {"rho": None, "weight_decay": 0.1}),
+        ("bp-rmsprop", {"rho": 0.8, "weight_decay": 0.01}),
+        ("bp-rmsprop", {"rho": 0.99, "weight_decay": 0.01}),
+    ]
+    trials = [cell.repeats[0] for cell in plan.cells]
+    assert [trial.training.weight_decay for trial in trials] == [0.0, 0.1, 0.01, 0.01]
+    assert [dict(trial.options) for trial in trials] == [{}, {}, {"rho": 0.8}, {"rho": 0.99}]
+
+
+def test_the_scale_of_the_feedback_is_an_axis_of_the_methods_with_feedback(plan) -> None:
+    plan = plan("network.feedback_scale=[0.5, 1]")
+    assert [(cell.method.rule, cell.axes) for cell in plan.cells] == [
+        ("bp", {"feedback_scale": None}),
+        ("dfa", {"feedback_scale": 0.5}),
+        ("dfa", {"feedback_scale": 1.0}),
+    ]
+
+
+def test_rates_may_be_tuned_at_one_value_of_an_optimizers_option(plan) -> None:
+    plan = plan("optimizers.sgd.weight_decay=[0, 0.1]", "tuning.at={optimizers.sgd.weight_decay: 0.1}")
+    assert {trial.training.weight_decay for trial in plan.due({})} == {0.1}
+
+
 def test_a_rate_chosen_on_validation_is_repeated_on_the_test_set(plan) -> None:
     plan = plan("tuning.split=validation")
     due = plan.due(finished(plan, near(0.1)))

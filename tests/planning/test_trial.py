@@ -90,6 +90,70 @@ def test_a_loss_counts_where_it_is_not_the_problems_own(trial: Trial) -> None:
     assert trial.columns()["classes"] == 2
 
 
+@pytest.mark.parametrize(
+    ("change", "columns"),
+    [
+        ({"options": {"rho": 0.9}}, {"rho": 0.9, "epsilon": 1e-8, "beta1": None}),
+        ({"network": TRIAL.network.model_copy(update={"feedback_scale": 1.0})}, {"feedback_scale": 1.0}),
+    ],
+)
+def test_a_newer_field_at_its_default_does_not_count(change: dict, columns: dict) -> None:
+    rmsprop = replace(TRIAL, method=replace(TRIAL.method, optimizer="rmsprop"))
+    assert replace(rmsprop, **change).id == rmsprop.id
+    assert {name: replace(rmsprop, **change).columns().get(name) for name in columns} == columns
+
+
+@pytest.mark.parametrize(
+    ("change", "columns"),
+    [
+        ({"options": {"rho": 0.8}}, {"rho": 0.8, "epsilon": 1e-8}),
+        ({"network": TRIAL.network.model_copy(update={"feedback_scale": 2.0})}, {"feedback_scale": 2.0}),
+    ],
+)
+def test_a_newer_field_counts_where_it_is_not_at_its_default(change: dict, columns: dict) -> None:
+    rmsprop = replace(TRIAL, method=replace(TRIAL.method, optimizer="rmsprop"))
+    changed = replace(rmsprop, **change)
+    assert changed.id != rmsprop.id
+    assert {name: changed.columns().get(name) for name in columns} == columns
+    assert Trial.from_json(json.loads(json.dumps(changed.to_json()))) == changed
+
+
+class LaterNetwork(Network):
+    """Networks of a later version of this library."""
+
+    dropout: float = 0.0
+
+
+@pytest.mark.parametrize(("numerics", "same"), [(2, False), (3, True), (4, True)])
+def test_from_numerics_3_on_a_field_added_later_changes_no_id(
+    numerics: int, same: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dfa_tune.planning.trial.NUMERICS_VERSION", numerics)
+    before, later = replace(TRIAL), replace(TRIAL, network=LaterNetwork(hidden=(8, 4)))
+    assert (later.id == before.id) is same
+    assert replace(TRIAL, network=LaterNetwork(hidden=(8, 4), dropout=0.1)).id != later.id
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"problem": parity.Settings(dataset="kmnist", k=2).resolved()},
+        {"problem": clusters.Settings(labels=(0, 1, 1, 0), clusters=2)},
+        {"problem": clusters.Settings(labels="random", clusters=2)},
+        {"network": Network(hidden=(512,))},
+        {"training": Training(epochs=20, batch_size=16, weight_decay=1e-3)},
+        {"training": Training(epochs=2, batch_size=128, weight_decay=1e-3)},
+        {"training": Training(epochs=2, batch_size=16)},
+    ],
+)
+def test_from_numerics_3_on_a_default_counts_as_another_value_than_any_other(
+    change: dict, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dfa_tune.planning.trial.NUMERICS_VERSION", 3)
+    assert replace(TRIAL, **change).id != replace(TRIAL).id
+    assert replace(replace(TRIAL, **change), seed=4).id != replace(TRIAL, **change).id
+
+
 def test_an_npz_file_counts_by_its_content_and_its_column_has_its_name(tmp_path: Path) -> None:
     x, y = np.arange(24.0).reshape(6, 4), np.arange(6) % 3
     np.savez(tmp_path / "here.npz", x_train=x, y_train=y, x_test=x, y_test=y)

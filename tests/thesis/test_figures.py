@@ -26,6 +26,7 @@ TITLES = {
     "fig_3_3": ["After the last epoch, fresh seeds", "Learning rates tried (ring: chosen)"],
     "fig_3_4": ["BP", "DFA", "After the last epoch"],
     "fig_3_4-no_decay": ["BP", "DFA", "After the last epoch"],
+    "fig_3_4-as_run": ["BP", "DFA", "After the last epoch"],
     "fig_3_5": ["Feedback and weights", "DFA's gradient and BP's", "Accuracy"],
     "fig_3_6": ["The data: 3 x 3 clusters", "d = 15", "n = 256", "RMSProp, n = 256 (thin: training error)"],
     "fig_5_2": [

@@ -6,6 +6,7 @@ the P members its own learning rate, (P, 1, 1).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -27,15 +28,18 @@ class Base:
     """The optimizer of one parameter, with `slots` state tensors of its shape that begin at zero.
 
     A step may use `scratches` further tensors of this shape, in `scratch`, for intermediate results:
-    allocating megabytes at every step would cost more than the arithmetic.
+    allocating megabytes at every step would cost more than the arithmetic. `options` replace the class'
+    defaults by name, {"rho": 0.99}.
     """
 
+    defaults: ClassVar[Mapping[str, float]] = {}  # its options, keys of `optimizers` in a search space
     slots: ClassVar[int] = 0
     scratches: ClassVar[int] = 0
     fuses: ClassVar[bool] = False  # whether the class has a `step_fused`
 
-    def __init__(self, parameter: Tensor) -> None:
+    def __init__(self, parameter: Tensor, **options: float) -> None:
         self.parameter = parameter
+        self.options = {**self.defaults, **options}
         self.state = [parameter.new_zeros(parameter.shape) for _ in range(self.slots)]
         self.scratch = [parameter.new_empty(parameter.shape) for _ in range(self.scratches)]
         self.fused = False
@@ -47,7 +51,7 @@ class Base:
         here = self.parameter.device.type == "cpu" and self.parameter.dtype == torch.float32
         enough = self.parameter.numel() * steps >= WORTH_FUSING
         faster = here and enough and torch.get_num_threads() <= THREADS_AS_FAST
-        self.fused = faster and self.same_bits()
+        self.fused = faster and self.same_bits(**self.options)
 
     def step(self, gradient: Tensor, learning_rate: Tensor, t: int | Tensor) -> None:
         """Update the parameter in place; `gradient` may be overwritten.
@@ -82,8 +86,8 @@ class Base:
 
     @classmethod
     @cache
-    def same_bits(cls) -> bool:
-        """Whether a fused step gives what `step` gives on this machine, to the last bit.
+    def same_bits(cls, **options: float) -> bool:
+        """Whether with these options a fused step gives what `step` gives here, to the last bit.
 
         torch does not promise where it rounds: another version, or its code for another processor, may
         differ. Then `step` is used, so that results stay comparable.
@@ -98,7 +102,7 @@ class Base:
         shape = (3, 7, 1_013)  # odd: elements beyond the last full vector are compared too
         theta = torch.randn(shape, generator=random)
         rates = torch.tensor([1e-3, 0.1, 3.0]).view(-1, 1, 1)
-        ours, torchs = cls(theta.clone()), cls(theta.clone())
+        ours, torchs = cls(theta.clone(), **options), cls(theta.clone(), **options)
         for t, decay in enumerate((0.0, 1e-3, 0.0, 0.1), start=1):
             gradient = torch.randn(shape, generator=random) * 10.0 ** torch.randint(
                 -9, 3, shape, generator=random

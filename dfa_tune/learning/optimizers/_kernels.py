@@ -7,7 +7,8 @@ rounding (`addcmul`, and `add` with an alpha). Square roots are left to torch wh
 IEEE 754 (`sqrt` is MKL's; `rsqrt` is 1 / sqrt, exact).
 
 All arrays are (P, N) in float32, `learning_rate` is (P,). `decay` is the weight decay, which is still to be
-added to the gradient. numba compiles a kernel at its first call on a machine, in a second.
+added to the gradient, and `rest` is 1 - rho (of Adam: 1 - beta), rounded once. numba compiles a kernel at its
+first call on a machine, in a second.
 """
 
 from __future__ import annotations
@@ -22,13 +23,9 @@ from numba.extending import intrinsic
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dfa_tune.learning.optimizers._base import EPSILON, RHO
-
 Array = NDArray[np.float32]
 
 _ONE = np.float32(1)
-_RHO, _REST = np.float32(RHO), np.float32(1 - RHO)
-_EPSILON = np.float32(EPSILON)
 
 
 def arrays(*tensors: Tensor) -> list[Array]:
@@ -64,20 +61,30 @@ def _decayed(gradient: np.float32, theta: np.float32, decay: np.float32) -> Any:
 
 @_kernel
 def momentum(
-    parameter: Array, gradient: Array, velocity: Array, learning_rate: Array, decay: np.float32
+    parameter: Array,
+    gradient: Array,
+    velocity: Array,
+    learning_rate: Array,
+    decay: np.float32,
+    rho: np.float32,
 ) -> None:
     """v <- rho v + eta g; theta <- theta - v."""
     for p in range(parameter.shape[0]):
         theta, g, v, eta = parameter[p], gradient[p], velocity[p], learning_rate[p]
         for i in range(theta.size):
             total = _decayed(g[i], theta[i], decay)
-            v[i] = fma(total, eta, v[i] * _RHO)
+            v[i] = fma(total, eta, v[i] * rho)
             theta[i] -= v[i]
 
 
 @_kernel
 def nesterov(
-    parameter: Array, gradient: Array, velocity: Array, learning_rate: Array, decay: np.float32
+    parameter: Array,
+    gradient: Array,
+    velocity: Array,
+    learning_rate: Array,
+    decay: np.float32,
+    rho: np.float32,
 ) -> None:
     """v <- rho v + eta g; phi <- phi - eta g - rho v."""
     for p in range(parameter.shape[0]):
@@ -85,13 +92,18 @@ def nesterov(
         for i in range(phi.size):
             total = _decayed(g[i], phi[i], decay)
             move = total * eta
-            v[i] = v[i] * _RHO + move
-            phi[i] = fma(-_RHO, v[i], phi[i] - move)
+            v[i] = v[i] * rho + move
+            phi[i] = fma(-rho, v[i], phi[i] - move)
 
 
 @_kernel
 def adagrad(
-    parameter: Array, gradient: Array, square: Array, learning_rate: Array, decay: np.float32
+    parameter: Array,
+    gradient: Array,
+    square: Array,
+    learning_rate: Array,
+    decay: np.float32,
+    epsilon: np.float32,
 ) -> None:
     """G <- G + g^2; theta <- theta - eta g / sqrt(G + epsilon)."""
     for p in range(parameter.shape[0]):
@@ -99,25 +111,40 @@ def adagrad(
         for i in range(theta.size):
             total = _decayed(g[i], theta[i], decay)
             sum_[i] = fma(total, total, sum_[i])
-            theta[i] = fma(-total, _ONE / math.sqrt(sum_[i] + _EPSILON) * eta, theta[i])
+            theta[i] = fma(-total, _ONE / math.sqrt(sum_[i] + epsilon) * eta, theta[i])
 
 
 @_kernel
 def rmsprop(
-    parameter: Array, gradient: Array, square: Array, learning_rate: Array, decay: np.float32
+    parameter: Array,
+    gradient: Array,
+    square: Array,
+    learning_rate: Array,
+    decay: np.float32,
+    rho: np.float32,
+    rest: np.float32,
+    epsilon: np.float32,
 ) -> None:
     """E <- rho E + (1 - rho) g^2; theta <- theta - eta g / sqrt(E + epsilon)."""
     for p in range(parameter.shape[0]):
         theta, g, mean, eta = parameter[p], gradient[p], square[p], learning_rate[p]
         for i in range(theta.size):
             total = _decayed(g[i], theta[i], decay)
-            mean[i] = fma(_REST * total, total, mean[i] * _RHO)
-            theta[i] = fma(-total, _ONE / math.sqrt(mean[i] + _EPSILON) * eta, theta[i])
+            mean[i] = fma(rest * total, total, mean[i] * rho)
+            theta[i] = fma(-total, _ONE / math.sqrt(mean[i] + epsilon) * eta, theta[i])
 
 
 @_kernel
 def adadelta_ratio(
-    parameter: Array, gradient: Array, square: Array, moved: Array, ratio: Array, decay: np.float32
+    parameter: Array,
+    gradient: Array,
+    square: Array,
+    moved: Array,
+    ratio: Array,
+    decay: np.float32,
+    rho: np.float32,
+    rest: np.float32,
+    epsilon: np.float32,
 ) -> None:
     """E[g^2], and the squared ratio of both means into `ratio`; the gradient gets its decay."""
     for p in range(parameter.shape[0]):
@@ -125,18 +152,26 @@ def adadelta_ratio(
         for i in range(theta.size):
             total = _decayed(g[i], theta[i], decay)
             g[i] = total
-            mean[i] = fma(_REST * total, total, mean[i] * _RHO)
-            r[i] = (means[i] + _EPSILON) / (mean[i] + _EPSILON)
+            mean[i] = fma(rest * total, total, mean[i] * rho)
+            r[i] = (means[i] + epsilon) / (mean[i] + epsilon)
 
 
 @_kernel
-def adadelta_step(parameter: Array, gradient: Array, moved: Array, root: Array, learning_rate: Array) -> None:
+def adadelta_step(
+    parameter: Array,
+    gradient: Array,
+    moved: Array,
+    root: Array,
+    learning_rate: Array,
+    rho: np.float32,
+    rest: np.float32,
+) -> None:
     """With the ratio's square root: E[step^2] and theta."""
     for p in range(parameter.shape[0]):
         theta, g, means, r, eta = parameter[p], gradient[p], moved[p], root[p], learning_rate[p]
         for i in range(theta.size):
             step = r[i] * g[i]
-            means[i] = fma(_REST * step, step, means[i] * _RHO)
+            means[i] = fma(rest * step, step, means[i] * rho)
             theta[i] = fma(-step, eta, theta[i])
 
 
@@ -152,7 +187,7 @@ def adam_moments(
     rest2: np.float32,
     decay: np.float32,
 ) -> None:
-    """Both running means; rest is 1 - beta, rounded once."""
+    """Both running means."""
     for p in range(parameter.shape[0]):
         theta, g, m, v = parameter[p], gradient[p], first[p], second[p]
         for i in range(theta.size):

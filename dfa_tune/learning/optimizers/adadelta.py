@@ -6,7 +6,7 @@ E[step^2] <- rho E[step^2] + (1 - rho) step^2; theta <- theta - eta step.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 class Optimizer(Base):
     """State: the running means of squared gradients and of squared steps."""
 
+    defaults: ClassVar = {"rho": RHO, "epsilon": EPSILON}
     slots, scratches = 2, 2
     fuses = True
 
@@ -26,10 +27,11 @@ class Optimizer(Base):
         import torch
 
         (square, moved), (step, below) = self.state, self.scratch
-        square.mul_(RHO).addcmul_(gradient, gradient, value=1 - RHO)
-        torch.add(square, EPSILON, out=below)
-        torch.add(moved, EPSILON, out=step).div_(below).sqrt_().mul_(gradient)
-        moved.mul_(RHO).addcmul_(step, step, value=1 - RHO)
+        rho, epsilon = self.options["rho"], self.options["epsilon"]
+        square.mul_(rho).addcmul_(gradient, gradient, value=1 - rho)
+        torch.add(square, epsilon, out=below)
+        torch.add(moved, epsilon, out=step).div_(below).sqrt_().mul_(gradient)
+        moved.mul_(rho).addcmul_(step, step, value=1 - rho)
         self.parameter.addcmul_(step, learning_rate, value=-1)
 
     def step_fused(self, gradient: Tensor, learning_rate: Tensor, decay: float, t: int | Tensor) -> None:
@@ -37,6 +39,8 @@ class Optimizer(Base):
 
         ratio = self.scratch[0]
         theta, g, square, moved, root = arrays(self.parameter, gradient, *self.state, ratio)
-        adadelta_ratio(theta, g, square, moved, root, np.float32(decay))
+        rho, epsilon = self.options["rho"], self.options["epsilon"]
+        decay32, rho32, rest32, epsilon32 = map(np.float32, (decay, rho, 1 - rho, epsilon))
+        adadelta_ratio(theta, g, square, moved, root, decay32, rho32, rest32, epsilon32)
         ratio.sqrt_()  # in place: `root`
-        adadelta_step(theta, g, moved, root, rates(learning_rate))
+        adadelta_step(theta, g, moved, root, rates(learning_rate), rho32, rest32)

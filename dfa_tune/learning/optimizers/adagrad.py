@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 class Optimizer(Base):
     """State: the sum of squared gradients G."""
 
+    defaults: ClassVar = {"epsilon": EPSILON}
     slots, scratches = 1, 1
     fuses = True
 
@@ -23,11 +24,12 @@ class Optimizer(Base):
 
         (total,), (factor,) = self.state, self.scratch
         total.addcmul_(gradient, gradient)
-        torch.add(total, EPSILON, out=factor).rsqrt_().mul_(learning_rate)
+        torch.add(total, self.options["epsilon"], out=factor).rsqrt_().mul_(learning_rate)
         self.parameter.addcmul_(gradient, factor, value=-1)
 
     def step_fused(self, gradient: Tensor, learning_rate: Tensor, decay: float, t: int | Tensor) -> None:
         from dfa_tune.learning.optimizers._kernels import adagrad, arrays, rates
 
         theta, g, total = arrays(self.parameter, gradient, *self.state)
-        adagrad(theta, g, total, rates(learning_rate), np.float32(decay))
+        epsilon = np.float32(self.options["epsilon"])
+        adagrad(theta, g, total, rates(learning_rate), np.float32(decay), epsilon)

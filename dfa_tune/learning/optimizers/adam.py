@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -12,12 +12,12 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 BETA1, BETA2 = 0.9, 0.999
-ROUNDED = tuple(np.float32(number) for number in (BETA1, 1 - BETA1, BETA2, 1 - BETA2))
 
 
 class Optimizer(Base):
     """State: the running means m of gradients and v of squared gradients."""
 
+    defaults: ClassVar = {"beta1": BETA1, "beta2": BETA2, "epsilon": EPSILON}
     slots, scratches = 2, 1
     fuses = True
 
@@ -25,9 +25,10 @@ class Optimizer(Base):
         import torch
 
         (first, second), (below,) = self.state, self.scratch
-        first.mul_(BETA1).add_(gradient, alpha=1 - BETA1)
-        second.mul_(BETA2).addcmul_(gradient, gradient, value=1 - BETA2)
-        epsilon, factor = _corrected(learning_rate, t)
+        beta1, beta2 = self.options["beta1"], self.options["beta2"]
+        first.mul_(beta1).add_(gradient, alpha=1 - beta1)
+        second.mul_(beta2).addcmul_(gradient, gradient, value=1 - beta2)
+        epsilon, factor = self._corrected(learning_rate, t)
         torch.sqrt(second, out=below).add_(epsilon).div_(factor)
         self.parameter.addcdiv_(first, below, value=-1)
 
@@ -38,16 +39,18 @@ class Optimizer(Base):
 
         below = self.scratch[0]
         theta, g, first, second, root = arrays(self.parameter, gradient, *self.state, below)
-        adam_moments(theta, g, first, second, *ROUNDED, np.float32(decay))
+        beta1, beta2 = self.options["beta1"], self.options["beta2"]
+        numbers = map(np.float32, (beta1, 1 - beta1, beta2, 1 - beta2, decay))
+        adam_moments(theta, g, first, second, *numbers)
         torch.sqrt(self.state[1], out=below)
-        epsilon, factor = _corrected(learning_rate, t)
+        epsilon, factor = self._corrected(learning_rate, t)
         adam_step(theta, first, root, np.float32(float(epsilon)), rates(factor))
 
+    def _corrected(self, learning_rate: Tensor, t: int | Tensor) -> tuple[float | Tensor, Tensor]:
+        """Epsilon and the factor, (P, 1, 1), that make eta m' / (sqrt(v') + epsilon) one pass less.
 
-def _corrected(learning_rate: Tensor, t: int | Tensor) -> tuple[float | Tensor, Tensor]:
-    """Epsilon and the factor, (P, 1, 1), that make eta m' / (sqrt(v') + epsilon) one pass less.
-
-    It is m / ((sqrt(v) + epsilon) / factor): both corrections and eta in the denominator.
-    """
-    root = (1 - BETA2**t) ** 0.5
-    return EPSILON * root, learning_rate * (root / (1 - BETA1**t))
+        It is m / ((sqrt(v) + epsilon) / factor): both corrections and eta in the denominator.
+        """
+        beta1, beta2, epsilon = (self.options[name] for name in ("beta1", "beta2", "epsilon"))
+        root = (1 - beta2**t) ** 0.5
+        return epsilon * root, learning_rate * (root / (1 - beta1**t))

@@ -8,7 +8,7 @@ moves it by -(eta g + gamma v_new). The test sees theta.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -21,21 +21,23 @@ if TYPE_CHECKING:
 class Optimizer(Base):
     """State: the velocity v."""
 
+    defaults: ClassVar = {"rho": RHO}
     slots = 1
     fuses = True
 
     def step(self, gradient: Tensor, learning_rate: Tensor, t: int | Tensor) -> None:
         (velocity,) = self.state
+        rho = self.options["rho"]
         gradient.mul_(learning_rate)
-        velocity.mul_(RHO).add_(gradient)
-        self.parameter.sub_(gradient).sub_(velocity, alpha=RHO)
+        velocity.mul_(rho).add_(gradient)
+        self.parameter.sub_(gradient).sub_(velocity, alpha=rho)
 
     def step_fused(self, gradient: Tensor, learning_rate: Tensor, decay: float, t: int | Tensor) -> None:
         from dfa_tune.learning.optimizers._kernels import arrays, nesterov, rates
 
         theta, g, velocity = arrays(self.parameter, gradient, *self.state)
-        nesterov(theta, g, velocity, rates(learning_rate), np.float32(decay))
+        nesterov(theta, g, velocity, rates(learning_rate), np.float32(decay), np.float32(self.options["rho"]))
 
     def evaluated(self) -> Tensor:
         """theta = phi + gamma v."""
-        return self.parameter.add(self.state[0], alpha=RHO)
+        return self.parameter.add(self.state[0], alpha=self.options["rho"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 class Optimizer(Base):
     """State: the running mean of squared gradients E."""
 
+    defaults: ClassVar = {"rho": RHO, "epsilon": EPSILON}
     slots, scratches = 1, 1
     fuses = True
 
@@ -22,12 +23,15 @@ class Optimizer(Base):
         import torch
 
         (square,), (factor,) = self.state, self.scratch
-        square.mul_(RHO).addcmul_(gradient, gradient, value=1 - RHO)
-        torch.add(square, EPSILON, out=factor).rsqrt_().mul_(learning_rate)
+        rho = self.options["rho"]
+        square.mul_(rho).addcmul_(gradient, gradient, value=1 - rho)
+        torch.add(square, self.options["epsilon"], out=factor).rsqrt_().mul_(learning_rate)
         self.parameter.addcmul_(gradient, factor, value=-1)
 
     def step_fused(self, gradient: Tensor, learning_rate: Tensor, decay: float, t: int | Tensor) -> None:
         from dfa_tune.learning.optimizers._kernels import arrays, rates, rmsprop
 
         theta, g, square = arrays(self.parameter, gradient, *self.state)
-        rmsprop(theta, g, square, rates(learning_rate), np.float32(decay))
+        rho, epsilon = self.options["rho"], self.options["epsilon"]
+        numbers = map(np.float32, (decay, rho, 1 - rho, epsilon))
+        rmsprop(theta, g, square, rates(learning_rate), *numbers)

@@ -188,6 +188,7 @@ def start_training(pack: Pack, data: str | None, threads: int) -> Any:
         first.method.optimizer,
         [Member(trial.learning_rate, trial.seed, trial.method.feedback) for trial in pack.trials],
         device="cuda" if gpu else "cpu",
+        options=first.options,
     )
 
 
