@@ -66,6 +66,9 @@ class LocalStorage:
 
     def read(self, path: str, size: int | None = None) -> bytes:
         source = self._path(path)
+        with _user_errors(source, "read"):
+            if source.exists() and not source.is_file():  # a pipe would be waited for
+                raise UserError(f"{source} cannot be read: not a regular file")
         with _user_errors(source, "read"), source.open("rb") as file:
             length = os.fstat(file.fileno()).st_size  # `read` would allocate a `size` beyond it
             return file.read(length if size is None else min(size, length))

@@ -11,6 +11,7 @@ from dfa_tune.errors import UserError
 from dfa_tune.results import Leases, Store, failures, maintenance
 from dfa_tune.results.checksum import UNSEALED
 from dfa_tune.results.local_storage import ABANDONED, PARTIAL
+from dfa_tune.results.storage import open_storage
 
 
 def test_a_file_that_is_being_written_is_never_in_the_folder_of_the_results(
@@ -167,3 +168,9 @@ def test_a_lock_that_another_process_holds_is_an_error_that_names_it_after_a_whi
         assert time.monotonic() - begin < 5
     with folder.lock("x", 0.3):
         pass
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path) -> None:
+    os.mkfifo(tmp_path / "settings.yaml")
+    with pytest.raises(UserError, match=r"settings\.yaml cannot be read: not a regular file"):
+        open_storage(tmp_path).read("settings.yaml")
