@@ -75,14 +75,14 @@ def _fused() -> str:
 def _bfloat16(device: str = "cpu") -> str:
     """Whether the device has instructions for bfloat16, and how much faster they make matrix products."""
     gain = _product_seconds(device, "float32") / _product_seconds(device, "bfloat16")
-    units = _units(device)
+    units = bfloat16_units(device)
     measured = f"products {gain:.1f} x as fast as float32's"
     if units and gain > 1:
         return f"in hardware ({units}); {measured}: use --set training.precision=bfloat16"
     return f"{'in hardware (' + units + ')' if units else 'not in hardware'}; {measured}: stay with float32"
 
 
-def _units(device: str) -> str:
+def bfloat16_units(device: str) -> str:
     """The names of the device's instructions for bfloat16; empty where it has none."""
     import torch
 
