@@ -35,7 +35,7 @@ class Base:
     defaults: ClassVar[Mapping[str, float]] = {}  # its options, keys of `optimizers` in a search space
     slots: ClassVar[int] = 0
     scratches: ClassVar[int] = 0
-    fuses: ClassVar[bool] = False  # whether the class has a `step_fused`
+    fuses: ClassVar[bool] = False  # whether `step_fused` does what `step` does, to the last bit
 
     def __init__(self, parameter: Tensor, **options: float) -> None:
         self.parameter = parameter
@@ -61,12 +61,20 @@ class Base:
         """
         raise NotImplementedError
 
+    def formula(self, learning_rate: Tensor, t: int | Tensor) -> tuple[Any, ...] | None:
+        """The tuple of `_kernels.py` with which a kernel takes step t; None: only `step` can take it."""
+        return None
+
     def step_fused(self, gradient: Tensor, learning_rate: Tensor, decay: float, t: int | Tensor) -> None:
         """What `step` does with gradient + decay * parameter, to the last bit, in kernels (`_kernels.py`).
 
         Only in float32 on a CPU.
         """
-        raise NotImplementedError
+        import numpy as np
+
+        from dfa_tune.learning.optimizers._kernels import update
+
+        update(self.formula(learning_rate, t), self.parameter.numpy(), gradient.numpy(), np.float32(decay))
 
     def step_product(
         self, gradient: GradientProduct, learning_rate: Tensor, decay: float, t: int | Tensor

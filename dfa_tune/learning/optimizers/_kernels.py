@@ -6,31 +6,32 @@ each element what those operations do and rounds where they round, so that the b
 rounding (`addcmul`, and `add` with an alpha). Square roots are left to torch where its own are not those of
 IEEE 754 (`sqrt` is MKL's; `rsqrt` is 1 / sqrt, exact).
 
-All arrays are (P, N) in float32, `learning_rate` is (P,). `decay` is the weight decay, which is still to be
-added to the gradient, and `rest` is 1 - rho (of Adam: 1 - beta), rounded once. numba compiles a kernel at its
-first call on a machine, in a second.
+Each optimizer's formula stands here once, as a function of one element. `update_row` applies it to a row of
+the parameter: `update` to all rows of a gradient, and the sparse products (`first_layer/_sparse_kernels.py`)
+to a row of the first layer as soon as they have its gradient. What an optimizer needs for a step is a tuple
+of its own type, so that a kernel is compiled for that optimizer alone.
+numba compiles it at the first call on a machine, in a second.
+
+Arrays are in float32: parameter, gradient and state (P, R, N), `learning_rate` (P,). `decay` is the weight
+decay, which is still to be added to the gradient, and `rest` is 1 - rho, rounded once.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numba
 import numpy as np
 from numba.core import types
-from numba.extending import intrinsic
+from numba.extending import intrinsic, overload
 from numpy.typing import NDArray
 from torch import Tensor
 
 Array = NDArray[np.float32]
 
 _ONE = np.float32(1)
-
-
-def arrays(*tensors: Tensor) -> list[Array]:
-    """The tensors' own memory as (P, N)."""
-    return [tensor.view(tensor.shape[0], -1).numpy() for tensor in tensors]
 
 
 def rates(learning_rate: Tensor) -> Array:
@@ -46,7 +47,7 @@ def _fma(_: Any, a: Any, b: Any, c: Any) -> Any:
 fma: Any = intrinsic(_fma)  # a b + c in one rounding
 
 
-def _kernel(function: Any) -> Any:
+def kernel(function: Any) -> Any:
     """Compiled at the first call and kept on disk. A division by zero gives infinity, as in torch."""
     try:
         return numba.njit(function, error_model="numpy", nogil=True, cache=True)
@@ -54,152 +55,317 @@ def _kernel(function: Any) -> Any:
         return numba.njit(function, error_model="numpy", nogil=True)
 
 
-@_kernel
+# -- the formulas, for one element ---------------------------------------------------------------
+
+
+@kernel
 def _decayed(gradient: np.float32, theta: np.float32, decay: np.float32) -> Any:
     return fma(decay, theta, gradient) if decay != 0 else gradient
 
 
-@_kernel
-def momentum(
-    parameter: Array,
-    gradient: Array,
-    velocity: Array,
-    learning_rate: Array,
-    decay: np.float32,
-    rho: np.float32,
-) -> None:
+@kernel
+def _momentum(theta: np.float32, g: np.float32, v: np.float32, eta: np.float32, rho: np.float32) -> Any:
     """v <- rho v + eta g; theta <- theta - v."""
-    for p in range(parameter.shape[0]):
-        theta, g, v, eta = parameter[p], gradient[p], velocity[p], learning_rate[p]
-        for i in range(theta.size):
-            total = _decayed(g[i], theta[i], decay)
-            v[i] = fma(total, eta, v[i] * rho)
-            theta[i] -= v[i]
+    v = fma(g, eta, v * rho)
+    return theta - v, v
 
 
-@_kernel
-def nesterov(
-    parameter: Array,
-    gradient: Array,
-    velocity: Array,
-    learning_rate: Array,
-    decay: np.float32,
-    rho: np.float32,
-) -> None:
+@kernel
+def _nesterov(phi: np.float32, g: np.float32, v: np.float32, eta: np.float32, rho: np.float32) -> Any:
     """v <- rho v + eta g; phi <- phi - eta g - rho v."""
-    for p in range(parameter.shape[0]):
-        phi, g, v, eta = parameter[p], gradient[p], velocity[p], learning_rate[p]
-        for i in range(phi.size):
-            total = _decayed(g[i], phi[i], decay)
-            move = total * eta
-            v[i] = v[i] * rho + move
-            phi[i] = fma(-rho, v[i], phi[i] - move)
+    move = g * eta
+    v = v * rho + move
+    return fma(-rho, v, phi - move), v
 
 
-@_kernel
-def adagrad(
-    parameter: Array,
-    gradient: Array,
-    square: Array,
-    learning_rate: Array,
-    decay: np.float32,
-    epsilon: np.float32,
-) -> None:
+@kernel
+def _divided(
+    theta: np.float32, g: np.float32, square: np.float32, eta: np.float32, epsilon: np.float32
+) -> Any:
+    """theta <- theta - eta g / sqrt(square + epsilon)."""
+    return fma(-g, _ONE / math.sqrt(square + epsilon) * eta, theta)
+
+
+@kernel
+def _running(mean: np.float32, g: np.float32, rho: np.float32, rest: np.float32) -> Any:
+    """mean <- rho mean + (1 - rho) g^2."""
+    return fma(rest * g, g, mean * rho)
+
+
+@kernel
+def _ratio(moved: np.float32, square: np.float32, epsilon: np.float32) -> Any:
+    """The squared ratio of both means of Adadelta."""
+    return (moved + epsilon) / (square + epsilon)
+
+
+@kernel
+def _moments(g: np.float32, m: np.float32, v: np.float32, betas: Any) -> Any:
+    """Both running means of Adam; `betas`: beta1, 1 - beta1, beta2, 1 - beta2, each rounded once."""
+    beta1, rest1, beta2, rest2 = betas
+    return fma(rest1, g, m * beta1), fma(rest2 * g, g, v * beta2)
+
+
+@kernel
+def _adam(theta: np.float32, m: np.float32, root: np.float32, epsilon: np.float32, factor: np.float32) -> Any:
+    """theta <- theta - m / ((root + epsilon) / factor)."""
+    return theta - m / ((root + epsilon) / factor)
+
+
+# -- what each optimizer needs for a step, and its step on a row ---------------------------------
+
+
+class SGD(NamedTuple):
+    """theta <- theta - eta g."""
+
+    learning_rate: Array
+
+
+class Momentum(NamedTuple):
+    """See `_momentum`."""
+
+    velocity: Array
+    learning_rate: Array
+    rho: np.float32
+
+
+class Nesterov(NamedTuple):
+    """See `_nesterov`."""
+
+    velocity: Array
+    learning_rate: Array
+    rho: np.float32
+
+
+class Adagrad(NamedTuple):
     """G <- G + g^2; theta <- theta - eta g / sqrt(G + epsilon)."""
-    for p in range(parameter.shape[0]):
-        theta, g, sum_, eta = parameter[p], gradient[p], square[p], learning_rate[p]
-        for i in range(theta.size):
-            total = _decayed(g[i], theta[i], decay)
-            sum_[i] = fma(total, total, sum_[i])
-            theta[i] = fma(-total, _ONE / math.sqrt(sum_[i] + epsilon) * eta, theta[i])
+
+    square: Array
+    learning_rate: Array
+    epsilon: np.float32
 
 
-@_kernel
-def rmsprop(
-    parameter: Array,
-    gradient: Array,
-    square: Array,
-    learning_rate: Array,
-    decay: np.float32,
-    rho: np.float32,
-    rest: np.float32,
-    epsilon: np.float32,
-) -> None:
+class RMSProp(NamedTuple):
     """E <- rho E + (1 - rho) g^2; theta <- theta - eta g / sqrt(E + epsilon)."""
-    for p in range(parameter.shape[0]):
-        theta, g, mean, eta = parameter[p], gradient[p], square[p], learning_rate[p]
-        for i in range(theta.size):
-            total = _decayed(g[i], theta[i], decay)
-            mean[i] = fma(rest * total, total, mean[i] * rho)
-            theta[i] = fma(-total, _ONE / math.sqrt(mean[i] + epsilon) * eta, theta[i])
+
+    square: Array
+    learning_rate: Array
+    rho: np.float32
+    rest: np.float32
+    epsilon: np.float32
 
 
-@_kernel
-def adadelta_ratio(
-    parameter: Array,
-    gradient: Array,
-    square: Array,
-    moved: Array,
-    ratio: Array,
+class Adadelta(NamedTuple):
+    """E[g^2] and E[step^2]; step = sqrt(`_ratio`) g; theta <- theta - eta step."""
+
+    square: Array
+    moved: Array
+    learning_rate: Array
+    rho: np.float32
+    rest: np.float32
+    epsilon: np.float32
+
+
+class Adam(NamedTuple):
+    """`_moments`, then `_adam` with the root of the second; factor (P,)."""
+
+    first: Array
+    second: Array
+    betas: tuple[Any, Any, Any, Any]
+    epsilon: np.float32
+    factor: Array
+
+
+def _sgd_row(formula: Any, p: int, row: int, theta: Array, g: Array, decay: np.float32) -> None:
+    eta = formula.learning_rate[p]
+    for i in range(theta.size):
+        theta[i] = fma(-_decayed(g[i], theta[i], decay), eta, theta[i])
+
+
+def _momentum_row(formula: Any, p: int, row: int, theta: Array, g: Array, decay: np.float32) -> None:
+    v, eta = formula.velocity[p, row], formula.learning_rate[p]
+    for i in range(theta.size):
+        theta[i], v[i] = _momentum(theta[i], _decayed(g[i], theta[i], decay), v[i], eta, formula.rho)
+
+
+def _nesterov_row(formula: Any, p: int, row: int, theta: Array, g: Array, decay: np.float32) -> None:
+    v, eta = formula.velocity[p, row], formula.learning_rate[p]
+    for i in range(theta.size):
+        theta[i], v[i] = _nesterov(theta[i], _decayed(g[i], theta[i], decay), v[i], eta, formula.rho)
+
+
+def _adagrad_row(formula: Any, p: int, row: int, theta: Array, g: Array, decay: np.float32) -> None:
+    square, eta = formula.square[p, row], formula.learning_rate[p]
+    for i in range(theta.size):
+        total = _decayed(g[i], theta[i], decay)
+        square[i] = fma(total, total, square[i])
+        theta[i] = _divided(theta[i], total, square[i], eta, formula.epsilon)
+
+
+def _rmsprop_row(formula: Any, p: int, row: int, theta: Array, g: Array, decay: np.float32) -> None:
+    square, eta = formula.square[p, row], formula.learning_rate[p]
+    for i in range(theta.size):
+        total = _decayed(g[i], theta[i], decay)
+        square[i] = _running(square[i], total, formula.rho, formula.rest)
+        theta[i] = _divided(theta[i], total, square[i], eta, formula.epsilon)
+
+
+def _adadelta_row(formula: Any, p: int, row: int, theta: Array, g: Array, decay: np.float32) -> None:
+    square, moved, eta = formula.square[p, row], formula.moved[p, row], formula.learning_rate[p]
+    for i in range(theta.size):
+        total = _decayed(g[i], theta[i], decay)
+        square[i] = _running(square[i], total, formula.rho, formula.rest)
+        step = math.sqrt(_ratio(moved[i], square[i], formula.epsilon)) * total
+        moved[i] = _running(moved[i], step, formula.rho, formula.rest)
+        theta[i] = fma(-step, eta, theta[i])
+
+
+def _adam_row(formula: Any, p: int, row: int, theta: Array, g: Array, decay: np.float32) -> None:
+    m, v, factor = formula.first[p, row], formula.second[p, row], formula.factor[p]
+    for i in range(theta.size):
+        m[i], v[i] = _moments(_decayed(g[i], theta[i], decay), m[i], v[i], formula.betas)
+        theta[i] = _adam(theta[i], m[i], math.sqrt(v[i]), formula.epsilon, factor)
+
+
+_ROWS: dict[type[Any], Callable[..., None]] = {
+    SGD: _sgd_row,
+    Momentum: _momentum_row,
+    Nesterov: _nesterov_row,
+    Adagrad: _adagrad_row,
+    RMSProp: _rmsprop_row,
+    Adadelta: _adadelta_row,
+    Adam: _adam_row,
+}
+
+
+def update_row(formula: Any, p: int, row: int, theta: Array, g: Array, decay: np.float32) -> None:
+    """One step of row `row` of member p, `theta` (N,), with its gradient g (N,) plus decay * theta.
+
+    `formula`: the optimizer's tuple, which holds the state of all rows.
+    """
+    raise NotImplementedError  # in compiled code only
+
+
+@overload(update_row, strict=False)  # the annotations of the two need not be the same
+def _update_row(formula: Any, p: Any, row: Any, theta: Any, g: Any, decay: Any) -> Any:
+    return _ROWS[formula.instance_class]
+
+
+# -- rows of a sparse product ----------------------------------------------------------------------
+
+
+@kernel
+def accumulate(out: Array, rows: Array, index: Any, value: Array, begin: int, end: int) -> None:
+    """out (N,) += value[i] * rows[index[i]] for begin <= i < end, in this order, each with one rounding.
+
+    Four rows at a time, so that `out` is loaded and stored a quarter as often.
+    """
+    i = begin
+    while i + 4 <= end:
+        row0, row1, row2, row3 = rows[index[i]], rows[index[i + 1]], rows[index[i + 2]], rows[index[i + 3]]
+        v0, v1, v2, v3 = value[i], value[i + 1], value[i + 2], value[i + 3]
+        for n in range(out.size):
+            out[n] = fma(v3, row3[n], fma(v2, row2[n], fma(v1, row1[n], fma(v0, row0[n], out[n]))))
+        i += 4
+    while i < end:
+        row0, v0 = rows[index[i]], value[i]
+        for n in range(out.size):
+            out[n] = fma(v0, row0[n], out[n])
+        i += 1
+
+
+@kernel
+def update_sparse(
+    formula: Any,
+    members: Any,
+    first: Any,
+    tuples: Any,
+    value: Array,
+    mean: np.float32,
+    delta: Array,
+    weight: Array,
     decay: np.float32,
-    rho: np.float32,
-    rest: np.float32,
-    epsilon: np.float32,
-) -> None:
-    """E[g^2], and the squared ratio of both means into `ratio`; the gradient gets its decay."""
-    for p in range(parameter.shape[0]):
-        theta, g, mean, means, r = parameter[p], gradient[p], square[p], moved[p], ratio[p]
-        for i in range(theta.size):
-            total = _decayed(g[i], theta[i], decay)
-            g[i] = total
-            mean[i] = fma(rest * total, total, mean[i] * rho)
-            r[i] = (means[i] + epsilon) / (mean[i] + epsilon)
-
-
-@_kernel
-def adadelta_step(
-    parameter: Array,
+    sums: Array,
     gradient: Array,
-    moved: Array,
-    root: Array,
-    learning_rate: Array,
-    rho: np.float32,
-    rest: np.float32,
 ) -> None:
-    """With the ratio's square root: E[step^2] and theta."""
+    """A step of `members`, whose gradient (x - mean)^T delta never is in memory as a whole.
+
+    x by columns: input d is value[i] in the tuples[i] with first[d] <= i < first[d + 1], else 0. `delta`
+    (P, B, N), `weight` (P, D, N); `sums` (P, N) becomes the new weights' sum over inputs, in their order;
+    `gradient` (2, N) is scratch memory.
+    """
+    row, rest = gradient[0], gradient[1]
+    for p in members:
+        rest[:] = 0
+        for b in range(delta.shape[1]):
+            for n in range(rest.size):
+                rest[n] += delta[p, b, n]
+        for n in range(rest.size):
+            rest[n] *= -mean
+        total = sums[p]
+        total[:] = 0
+        for d in range(weight.shape[1]):
+            row[:] = rest
+            accumulate(row, delta[p], tuples, value, first[d], first[d + 1])
+            theta = weight[p, d]
+            update_row(formula, p, d, theta, row, decay)
+            for n in range(total.size):
+                total[n] += theta[n]
+
+
+# -- whole tensors -------------------------------------------------------------------------------
+
+
+@kernel
+def update(formula: Any, parameter: Array, gradient: Array, decay: np.float32) -> None:
+    """A step of all rows."""
     for p in range(parameter.shape[0]):
-        theta, g, means, r, eta = parameter[p], gradient[p], moved[p], root[p], learning_rate[p]
-        for i in range(theta.size):
-            step = r[i] * g[i]
-            means[i] = fma(rest * step, step, means[i] * rho)
-            theta[i] = fma(-step, eta, theta[i])
+        for row in range(parameter.shape[1]):
+            update_row(formula, p, row, parameter[p, row], gradient[p, row], decay)
 
 
-@_kernel
-def adam_moments(
-    parameter: Array,
-    gradient: Array,
-    first: Array,
-    second: Array,
-    beta1: np.float32,
-    rest1: np.float32,
-    beta2: np.float32,
-    rest2: np.float32,
-    decay: np.float32,
-) -> None:
-    """Both running means."""
+@kernel
+def adadelta_ratio(formula: Any, parameter: Array, gradient: Array, ratio: Array, decay: np.float32) -> None:
+    """Adadelta up to its square root: E[g^2], and what is under the root; the gradient gets its decay."""
     for p in range(parameter.shape[0]):
-        theta, g, m, v = parameter[p], gradient[p], first[p], second[p]
-        for i in range(theta.size):
-            total = _decayed(g[i], theta[i], decay)
-            m[i] = fma(rest1, total, m[i] * beta1)
-            v[i] = fma(rest2 * total, total, v[i] * beta2)
+        for row in range(parameter.shape[1]):
+            theta, g, r = parameter[p, row], gradient[p, row], ratio[p, row]
+            square, moved = formula.square[p, row], formula.moved[p, row]
+            for i in range(theta.size):
+                g[i] = _decayed(g[i], theta[i], decay)
+                square[i] = _running(square[i], g[i], formula.rho, formula.rest)
+                r[i] = _ratio(moved[i], square[i], formula.epsilon)
 
 
-@_kernel
-def adam_step(parameter: Array, first: Array, root: Array, epsilon: np.float32, factor: Array) -> None:
-    """theta - m / ((root + epsilon) / factor), factor (P,)."""
+@kernel
+def adadelta_step(formula: Any, parameter: Array, gradient: Array, root: Array) -> None:
+    """With the square root: E[step^2] and theta."""
     for p in range(parameter.shape[0]):
-        theta, m, r, scale = parameter[p], first[p], root[p], factor[p]
-        for i in range(theta.size):
-            theta[i] -= m[i] / ((r[i] + epsilon) / scale)
+        eta = formula.learning_rate[p]
+        for row in range(parameter.shape[1]):
+            theta, g, r, moved = parameter[p, row], gradient[p, row], root[p, row], formula.moved[p, row]
+            for i in range(theta.size):
+                step = r[i] * g[i]
+                moved[i] = _running(moved[i], step, formula.rho, formula.rest)
+                theta[i] = fma(-step, eta, theta[i])
+
+
+@kernel
+def adam_moments(formula: Any, parameter: Array, gradient: Array, decay: np.float32) -> None:
+    """Adam up to its square root."""
+    for p in range(parameter.shape[0]):
+        for row in range(parameter.shape[1]):
+            theta, g = parameter[p, row], gradient[p, row]
+            m, v = formula.first[p, row], formula.second[p, row]
+            for i in range(theta.size):
+                m[i], v[i] = _moments(_decayed(g[i], theta[i], decay), m[i], v[i], formula.betas)
+
+
+@kernel
+def adam_step(formula: Any, parameter: Array, root: Array) -> None:
+    """With the square root of the second moments: theta."""
+    for p in range(parameter.shape[0]):
+        factor = formula.factor[p]
+        for row in range(parameter.shape[1]):
+            theta, m, r = parameter[p, row], formula.first[p, row], root[p, row]
+            for i in range(theta.size):
+                theta[i] = _adam(theta[i], m[i], r[i], formula.epsilon, factor)

@@ -6,7 +6,7 @@ E[step^2] <- rho E[step^2] + (1 - rho) step^2; theta <- theta - eta step.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -34,13 +34,19 @@ class Optimizer(Base):
         moved.mul_(rho).addcmul_(step, step, value=1 - rho)
         self.parameter.addcmul_(step, learning_rate, value=-1)
 
-    def step_fused(self, gradient: Tensor, learning_rate: Tensor, decay: float, t: int | Tensor) -> None:
-        from dfa_tune.learning.optimizers._kernels import adadelta_ratio, adadelta_step, arrays, rates
+    def formula(self, learning_rate: Tensor, t: int | Tensor) -> tuple[Any, ...]:
+        """The state (P, D, H), the learning rates and the options, for kernels."""
+        from dfa_tune.learning.optimizers import _kernels
 
-        ratio = self.scratch[0]
-        theta, g, square, moved, root = arrays(self.parameter, gradient, *self.state, ratio)
-        rho, epsilon = self.options["rho"], self.options["epsilon"]
-        decay32, rho32, rest32, epsilon32 = map(np.float32, (decay, rho, 1 - rho, epsilon))
-        adadelta_ratio(theta, g, square, moved, root, decay32, rho32, rest32, epsilon32)
-        ratio.sqrt_()  # in place: `root`
-        adadelta_step(theta, g, moved, root, rates(learning_rate), rho32, rest32)
+        (square, moved), rho, epsilon = self.state, self.options["rho"], self.options["epsilon"]
+        numbers = map(np.float32, (rho, 1 - rho, epsilon))
+        return _kernels.Adadelta(square.numpy(), moved.numpy(), _kernels.rates(learning_rate), *numbers)
+
+    def step_fused(self, gradient: Tensor, learning_rate: Tensor, decay: float, t: int | Tensor) -> None:
+        """As `Base.step_fused`; in two passes, as the square root is torch's."""
+        from dfa_tune.learning.optimizers._kernels import adadelta_ratio, adadelta_step
+
+        formula, ratio = self.formula(learning_rate, t), self.scratch[0]
+        theta, g = self.parameter.numpy(), gradient.numpy()
+        adadelta_ratio(formula, theta, g, ratio.numpy(), np.float32(decay))
+        adadelta_step(formula, theta, g, ratio.sqrt_().numpy())

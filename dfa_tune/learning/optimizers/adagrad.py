@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -27,9 +27,9 @@ class Optimizer(Base):
         torch.add(total, self.options["epsilon"], out=factor).rsqrt_().mul_(learning_rate)
         self.parameter.addcmul_(gradient, factor, value=-1)
 
-    def step_fused(self, gradient: Tensor, learning_rate: Tensor, decay: float, t: int | Tensor) -> None:
-        from dfa_tune.learning.optimizers._kernels import adagrad, arrays, rates
+    def formula(self, learning_rate: Tensor, t: int | Tensor) -> tuple[Any, ...]:
+        """The state (P, D, H), the learning rates and the options, for kernels."""
+        from dfa_tune.learning.optimizers import _kernels
 
-        theta, g, total = arrays(self.parameter, gradient, *self.state)
         epsilon = np.float32(self.options["epsilon"])
-        adagrad(theta, g, total, rates(learning_rate), np.float32(decay), epsilon)
+        return _kernels.Adagrad(self.state[0].numpy(), _kernels.rates(learning_rate), epsilon)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -32,19 +32,27 @@ class Optimizer(Base):
         torch.sqrt(second, out=below).add_(epsilon).div_(factor)
         self.parameter.addcdiv_(first, below, value=-1)
 
+    def formula(self, learning_rate: Tensor, t: int | Tensor) -> tuple[Any, ...]:
+        """The state (P, D, H), the learning rates and the options, for kernels."""
+        from dfa_tune.learning.optimizers import _kernels
+
+        (first, second), beta1, beta2 = self.state, self.options["beta1"], self.options["beta2"]
+        epsilon, factor = self._corrected(learning_rate, t)
+        betas = (np.float32(beta1), np.float32(1 - beta1), np.float32(beta2), np.float32(1 - beta2))
+        return _kernels.Adam(
+            first.numpy(), second.numpy(), betas, np.float32(float(epsilon)), _kernels.rates(factor)
+        )
+
     def step_fused(self, gradient: Tensor, learning_rate: Tensor, decay: float, t: int | Tensor) -> None:
+        """As `Base.step_fused`; in two passes, as the square root is torch's."""
         import torch
 
-        from dfa_tune.learning.optimizers._kernels import adam_moments, adam_step, arrays, rates
+        from dfa_tune.learning.optimizers._kernels import adam_moments, adam_step
 
-        below = self.scratch[0]
-        theta, g, first, second, root = arrays(self.parameter, gradient, *self.state, below)
-        beta1, beta2 = self.options["beta1"], self.options["beta2"]
-        numbers = map(np.float32, (beta1, 1 - beta1, beta2, 1 - beta2, decay))
-        adam_moments(theta, g, first, second, *numbers)
-        torch.sqrt(self.state[1], out=below)
-        epsilon, factor = self._corrected(learning_rate, t)
-        adam_step(theta, first, root, np.float32(float(epsilon)), rates(factor))
+        formula, root = self.formula(learning_rate, t), self.scratch[0]
+        theta = self.parameter.numpy()
+        adam_moments(formula, theta, gradient.numpy(), np.float32(decay))
+        adam_step(formula, theta, torch.sqrt(self.state[1], out=root).numpy())
 
     def _corrected(self, learning_rate: Tensor, t: int | Tensor) -> tuple[float | Tensor, Tensor]:
         """Epsilon and the factor, (P, 1, 1), that make eta m' / (sqrt(v') + epsilon) one pass less.

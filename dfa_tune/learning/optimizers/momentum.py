@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -24,8 +24,9 @@ class Optimizer(Base):
         velocity.mul_(self.options["rho"]).addcmul_(gradient, learning_rate)
         self.parameter.sub_(velocity)
 
-    def step_fused(self, gradient: Tensor, learning_rate: Tensor, decay: float, t: int | Tensor) -> None:
-        from dfa_tune.learning.optimizers._kernels import arrays, momentum, rates
+    def formula(self, learning_rate: Tensor, t: int | Tensor) -> tuple[Any, ...]:
+        """The state (P, D, H), the learning rates and the options, for kernels."""
+        from dfa_tune.learning.optimizers import _kernels
 
-        theta, g, velocity = arrays(self.parameter, gradient, *self.state)
-        momentum(theta, g, velocity, rates(learning_rate), np.float32(decay), np.float32(self.options["rho"]))
+        rho = np.float32(self.options["rho"])
+        return _kernels.Momentum(self.state[0].numpy(), _kernels.rates(learning_rate), rho)

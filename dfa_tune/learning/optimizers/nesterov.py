@@ -8,7 +8,7 @@ moves it by -(eta g + gamma v_new). The test sees theta.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -32,11 +32,12 @@ class Optimizer(Base):
         velocity.mul_(rho).add_(gradient)
         self.parameter.sub_(gradient).sub_(velocity, alpha=rho)
 
-    def step_fused(self, gradient: Tensor, learning_rate: Tensor, decay: float, t: int | Tensor) -> None:
-        from dfa_tune.learning.optimizers._kernels import arrays, nesterov, rates
+    def formula(self, learning_rate: Tensor, t: int | Tensor) -> tuple[Any, ...]:
+        """The state (P, D, H), the learning rates and the options, for kernels."""
+        from dfa_tune.learning.optimizers import _kernels
 
-        theta, g, velocity = arrays(self.parameter, gradient, *self.state)
-        nesterov(theta, g, velocity, rates(learning_rate), np.float32(decay), np.float32(self.options["rho"]))
+        rho = np.float32(self.options["rho"])
+        return _kernels.Nesterov(self.state[0].numpy(), _kernels.rates(learning_rate), rho)
 
     def evaluated(self) -> Tensor:
         """theta = phi + gamma v."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -28,10 +28,10 @@ class Optimizer(Base):
         torch.add(square, self.options["epsilon"], out=factor).rsqrt_().mul_(learning_rate)
         self.parameter.addcmul_(gradient, factor, value=-1)
 
-    def step_fused(self, gradient: Tensor, learning_rate: Tensor, decay: float, t: int | Tensor) -> None:
-        from dfa_tune.learning.optimizers._kernels import arrays, rates, rmsprop
+    def formula(self, learning_rate: Tensor, t: int | Tensor) -> tuple[Any, ...]:
+        """The state (P, D, H), the learning rates and the options, for kernels."""
+        from dfa_tune.learning.optimizers import _kernels
 
-        theta, g, square = arrays(self.parameter, gradient, *self.state)
         rho, epsilon = self.options["rho"], self.options["epsilon"]
-        numbers = map(np.float32, (decay, rho, 1 - rho, epsilon))
-        rmsprop(theta, g, square, rates(learning_rate), *numbers)
+        numbers = map(np.float32, (rho, 1 - rho, epsilon))
+        return _kernels.RMSProp(self.state[0].numpy(), _kernels.rates(learning_rate), *numbers)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dfa_tune.learning.optimizers._base import Base
 
@@ -29,3 +29,9 @@ class Optimizer(Base):
             self.parameter.mul_(1 - decay * learning_rate)
         x = gradient.x.transpose(1, 2).expand(gradient.delta.shape[0], -1, -1)
         self.parameter.baddbmm_(x, gradient.delta * learning_rate, alpha=-gradient.scale)
+
+    def formula(self, learning_rate: Tensor, t: int | Tensor) -> tuple[Any, ...]:
+        """The state (P, D, H) and the learning rates, for kernels."""
+        from dfa_tune.learning.optimizers import _kernels
+
+        return _kernels.SGD(_kernels.rates(learning_rate))
