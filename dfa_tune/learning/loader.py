@@ -11,6 +11,7 @@ from torch import Tensor
 from dfa_tune.learning.batches import Batches, FixedBatches, Items, spread
 from dfa_tune.learning.first_layer import Source
 from dfa_tune.learning.first_layer.dense import DenseSource
+from dfa_tune.learning.first_layer.sparse import ColumnSums, SparseItems, SparseSource
 from dfa_tune.learning.first_layer.table import Table, TableSource, pays
 from dfa_tune.learning.network import PackedNetwork
 from dfa_tune.learning.settings import Training
@@ -31,7 +32,7 @@ class Loader:
 
     `seeds` has one entry for each member; members with the same seed share a stream of tuples. An epoch has
     `samples` tuples, a training batch `size` of them. What is drawn is checked: UserError where it is not
-    valid.
+    valid. `sparse`: skip the inputs that are zero, in float32 on a CPU; elsewhere products are dense.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class Loader:
         seeds: Sequence[int],
         samples: int,
         size: int,
+        sparse: bool = False,
     ) -> None:
         self._problem, self._training, self._network = problem, training, network
         self.samples, self.size = samples, size
@@ -52,6 +54,9 @@ class Loader:
         # Kept for each stream: the items of training and of testing, and a table for each of them
         self._items = Items(network.device, most=2 * len(self._streams))
         self.tables: list[Table] = []
+        self._skips_zeros = sparse and network.device.type == "cpu" and training.precision == "float32"
+        self._sparse_items: list[SparseItems] = []
+        self._column_sums = ColumnSums()
         self._ahead: dict[int, list[EpochSample]] = {}
         self._checked: list[NDArray[Any]] = []  # items that are known to be valid
 
@@ -120,10 +125,27 @@ class Loader:
             known = TableSource([self._table(stream, one) for stream, one in enumerate(items)], members)
             if frozen:
                 return known, known
-        own = DenseSource(
-            items, members, size, k, self._centre, network.scale, network.dtype, network.product_dtype
-        )
+        own: Source
+        if self._skips_zeros:
+            sparse = [self._sparse(one) for one in items]
+            own = SparseSource(
+                sparse, self._stream_of, size, k, self._centre, network.scale, self._column_sums
+            )
+        else:
+            own = DenseSource(
+                items, members, size, k, self._centre, network.scale, network.dtype, network.product_dtype
+            )
         return own, known or own
+
+    def _sparse(self, items: Tensor) -> SparseItems:
+        """The values of items that are not zero, found again only when the items are another array."""
+        for one in self._sparse_items:
+            if one.items is items:
+                return one
+        if len(self._sparse_items) >= 2 * len(self._streams):
+            self._sparse_items.clear()
+        self._sparse_items.append(SparseItems(items))
+        return self._sparse_items[-1]
 
     def _table(self, stream: int, items: Tensor) -> Table:
         """The frozen products of a stream's items, computed again only when the items are another array."""

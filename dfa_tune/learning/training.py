@@ -48,6 +48,9 @@ class PackTraining:
     `recorded`: take steps on full batches as one recorded computation, which a GPU replays (`cuda_graph.py`).
     None: on a GPU, where there are enough steps. Numbers do not depend on it. `options`: the optimizer's that
     are not at their default, {"rho": 0.99}.
+
+    `sparse`: let the first layer skip inputs that are zero, in float32 on a CPU. Numbers then are rounded in
+    another way.
     """
 
     def __init__(
@@ -61,6 +64,7 @@ class PackTraining:
         device: torch.device | str = "cpu",
         recorded: bool | None = None,
         options: Mapping[str, float] | None = None,
+        sparse: bool = False,
     ) -> None:
         self.problem, self.training, self.members = problem, training, list(members)
         self.rule = RULES[rule]
@@ -86,7 +90,7 @@ class PackTraining:
         )
         samples = len(first.labels)
         size = samples if training.batch_size == "full" else min(int(training.batch_size), samples)
-        self._loader = Loader(problem, training, self.network, seeds, samples, size)
+        self._loader = Loader(problem, training, self.network, seeds, samples, size, sparse)
         rates = torch.tensor([member.learning_rate for member in members], dtype=self.network.dtype)
         rates = rates.view(-1, 1, 1).to(self.device)
         loss = LOSSES[training.loss or problem.settings.loss]
