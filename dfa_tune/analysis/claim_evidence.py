@@ -87,6 +87,20 @@ def evidence(claim: AnyClaim, values: ClaimValues) -> Evidence:
     return MEASURES[claim.kind](claim, values)
 
 
+def bounds(claim: AnyClaim) -> tuple[float, ...]:
+    """The values of `measured` at which the claim would begin to be true or cease to be: one or two."""
+    if isinstance(claim, Mean):
+        if claim.near is not None and claim.within is not None:
+            return (claim.near - claim.within, claim.near + claim.within)
+        return (claim.above if claim.above is not None else claim.below or 0.0,)
+    return ({"some": RARE, "spread": 1.0}.get(claim.kind, getattr(claim, "ratio", 1.0)),)
+
+
+def is_ratio(claim: AnyClaim) -> bool:
+    """Whether `measured` is a ratio, which pictures show on a logarithmic scale."""
+    return isinstance(claim, Spread | RatesRatio)
+
+
 def sequence(sample: Floats, alpha: float = LEVEL) -> tuple[Floats, Floats]:
     """The confidence sequence after each repetition; one without a number changes nothing."""
     present = np.isfinite(sample)

@@ -79,23 +79,27 @@ def plot(
 @app.command(rich_help_panel="Results", epilog="Example: dfa-tune verify fig_3_4 --results docs/results")
 def verify(
     spaces: Spaces = None,
+    claims: Annotated[
+        Path | None,
+        typer.Option(help="A YAML file of claims to judge instead of the thesis'.", metavar="FILE"),
+    ] = None,
     results: Results = "results",
     data: Data = None,
     set_: Set = None,
     format_: TableFormat = Format.table,
     json_: Json = False,
 ) -> None:
-    """Judge the thesis' claims by the results: expected, measured, interval and verdict."""
+    """Judge claims by the results: the thesis' 46, or those of the spaces that are named, or of a file."""
     from dfa_tune.analysis.verify import verify
 
-    judged = verify(results, spaces=spaces or (), data=data, overrides=set_ or ())
+    judged = verify(results, spaces=spaces or (), data=data, overrides=set_ or (), claims=claims)
     if format_ is Format.table and not json_:
         from dfa_tune.cli.claims_table import print_claims
 
         print_claims(judged)
     else:
         rows = [one.row() for one in judged]
-        print_as(Format.json if json_ else format_, "The claims of the thesis", rows)
+        print_as(Format.json if json_ else format_, "Claims", rows)
 
 
 @app.command(
