@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from dfa_tune.analysis.explosions import explosions
 from dfa_tune.planning.sweep_results import SweepResults
 from dfa_tune.problems.settings import ProblemSettings
 
@@ -15,6 +16,8 @@ def caption(results: SweepResults) -> str:
     repetitions = [sum(trial_id in known for trial_id in ids) for ids in planned]
     diverged = results.finals.loc[results.finals["diverged"].astype(bool), "trial_id"].nunique()
     counted = f" Repetitions that diverged ({diverged}) count with their last accuracy." if diverged else ""
+    if exploded := explosions(results):
+        counted += f" Diverged, or fell to chance: {'; '.join(map(str, exploded))}."
     return f"{_intervals(repetitions)}{counted} {about_data(results)}"
 
 

@@ -42,6 +42,7 @@ class Evidence:
     n: repetitions that count and have a number
     measured: the mean of that part; for `some` the share of repetitions in which it was seen; for `spread`
         the ratio of the spreads; for `rates` the ratio of the rates
+    means: `measured` after each repetition, (n,)
     low, high: the confidence sequence of `measured`, (n,), 5% a side; infinite while it is unbounded. For
         `some` the exact 95% interval of the share
     p_holds, p_fails: running p-values, (n,): that the claim is true, and that its opposite is
@@ -54,6 +55,7 @@ class Evidence:
     part: str = ""
     n: int = 0
     measured: float | None = None
+    means: Floats = field(default_factory=NONE.copy)
     low: Floats = field(default_factory=NONE.copy)
     high: Floats = field(default_factory=NONE.copy)
     p_holds: Floats = field(default_factory=NONE.copy)
@@ -127,6 +129,7 @@ def _mean(claim: Mean, values: ClaimValues) -> Evidence:
         part=label,
         n=min(map(_count, samples.values())),
         measured=_average(samples[label]),
+        means=_means(samples[label]),
         low=low,
         high=high,
         p_holds=p_holds,
@@ -154,6 +157,7 @@ def _some(claim: Some, values: ClaimValues) -> Evidence:
         part=f"{count} with {label}" if label else count,
         n=len(seen),
         measured=float(counts[-1] / len(seen)),
+        means=counts / np.arange(1, len(seen) + 1),
         low=np.array([low for low, _ in intervals]),
         high=np.array([high for _, high in intervals]),
         p_holds=np.where(counts > 0, 0.0, 1.0),
@@ -184,6 +188,7 @@ def _spread(claim: Spread, values: ClaimValues) -> Evidence:
         claim=claim,
         n=2 * _count(logs) if len(seeds) > 1 else len(seeds),
         measured=float(np.exp(_average(logs))) if _count(logs) else None,
+        means=np.exp(np.concatenate([[math.nan], _means(logs)])[place]),
         low=np.exp(np.concatenate([[-math.inf], low])[place]),
         high=np.exp(np.concatenate([[math.inf], high])[place]),
         p_holds=np.concatenate([[1.0], _running(logs, running_p)])[place],
@@ -277,6 +282,13 @@ def _running(sample: Floats, test: Callable[[Floats], Floats]) -> Floats:
     """A running p-value after each repetition; one without a number changes nothing."""
     present = np.isfinite(sample)
     return np.asarray(np.concatenate([[1.0], test(sample[present])])[np.cumsum(present)])
+
+
+def _means(sample: Floats) -> Floats:
+    """The mean after each repetition; one without a number changes nothing."""
+    present = np.isfinite(sample)
+    counts = np.cumsum(present)
+    return np.where(counts > 0, np.cumsum(np.where(present, sample, 0.0)) / np.maximum(counts, 1), math.nan)
 
 
 def _count(sample: Floats) -> int:

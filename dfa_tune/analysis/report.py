@@ -12,6 +12,7 @@ import hashlib
 import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from matplotlib.figure import Figure
 
 from dfa_tune.analysis import figures, rates, tables
-from dfa_tune.analysis.verify import LEVEL, Judged, gather, shown, summary, verify
+from dfa_tune.analysis.claim_pictures import FULL, SMALL, picture
+from dfa_tune.analysis.explosions import Explosions, explosions
+from dfa_tune.analysis.verify import LEVEL, THESIS, Judged, gather, shown, summary, verify
 from dfa_tune.config.claims import load_claims
 from dfa_tune.errors import UserError
 from dfa_tune.planning.sweep import Sweep, load_sweep, space_names
@@ -58,6 +61,7 @@ class Section:
     figure: str
     rates: str = ""
     tables: list[Table] = field(default_factory=list)
+    exploded: list[Explosions] = field(default_factory=list)
     origins: list[Origin] = field(default_factory=list)
 
 
@@ -84,9 +88,13 @@ def report(
     script = (TEMPLATES / "report.js").read_text()
     return _template().render(
         title=done[0][0].title if len(sweeps) == 1 else "Backpropagation and direct feedback alignment",
-        claims=judged,
+        families=[(name, list(claims)) for name, claims in groupby(judged, lambda one: one.family)],
+        thesis=THESIS,
         claims_csv=_csv([one.row() for one in judged]),
-        summary=summary(judged),
+        summary=summary,
+        picture=picture,
+        small=SMALL,
+        full=FULL,
         level=LEVEL,
         shown=shown,
         sections=[section(found, Store(results, sweep.name)) for sweep, found in done],
@@ -108,6 +116,7 @@ def section(found: SweepResults, store: Store) -> Section:
         image(store, sweep.name, key, lambda: figures.draw(found)),
         image(store, f"{sweep.name}-rates", key, lambda: rates.figure(found)),
         [one for one in made if one.rows],
+        explosions(found),
         origins(store),
     )
 
@@ -143,9 +152,17 @@ def _claims(
     data: str | Path | None,
     overrides: Sequence[str],
 ) -> list[Judged]:
-    """The claims about `spaces`, or all claims if none is named; empty if no claim is about them."""
+    """The claims about `spaces`, or the thesis' if none is named; empty if no claim is about them.
+
+    Of several spaces that stand for one figure, the first one is judged.
+    """
     names = set[str]().union(*(claim.spaces for claim in load_claims()))
-    about = [s for s, sweep in zip(spaces, sweeps, strict=False) if sweep.figure_name in names]
+    about, seen = [], set[str]()
+    for space, sweep in zip(spaces, sweeps, strict=False):
+        figure = sweep.figure_name
+        if (sweep.claims and figure is None) or (figure in names and figure not in seen):
+            about.append(space)
+            seen.add(figure or "")
     if spaces and not about:
         return []
     return verify(results, spaces=about, data=data, overrides=overrides)

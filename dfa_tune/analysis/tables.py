@@ -36,10 +36,10 @@ def best_table(results: SweepResults) -> list[Row]:
 def summary_table(results: SweepResults) -> list[Row]:
     """The final test accuracy of each method at each point of the axes, without NaN, as JSON wants it.
 
-    Keys: method, the axes, learning_rate, n (repetitions done), diverged (how many of them), mean, low and
-    high (95%, Student's t), and sd; the last three are None at n = 1. A repetition that diverged counts with
-    its last finite accuracy; if it never had one, there is no mean. A method without a finished repetition is
-    left out.
+    Keys: method, the axes, learning_rate, n (repetitions done), diverged and exploded (how many of them: see
+    `explosions`), mean, low and high (95%, Student's t for this n), and sd; the last three are None at n = 1.
+    A repetition that diverged counts with its last finite accuracy; if it never had one, there is no mean. A
+    method without a finished repetition is left out.
     """
     finals = dict(list(results.finals.groupby("cell")))
     return [
@@ -74,6 +74,7 @@ def _counts(part: pd.DataFrame) -> Row:
         "learning_rate": float(part["learning_rate"].iloc[0]),
         "n": len(part),
         "diverged": int(part["diverged"].sum()),
+        "exploded": int(part["exploded"].sum()),
     }
 
 

@@ -20,7 +20,7 @@ from dfa_tune.analysis.claim_evidence import (
     evidence,
 )
 from dfa_tune.analysis.claim_values import ClaimValues
-from dfa_tune.analysis.sequential import share_interval
+from dfa_tune.analysis.explosions import Explosions, counted
 from dfa_tune.analysis.statistics import holm
 from dfa_tune.config.claims import AnyClaim, load_claims
 from dfa_tune.errors import UserError
@@ -33,19 +33,6 @@ from dfa_tune.results.store import Store
 
 __all__ = ["FAILS", "HOLDS", "LEVEL", "NOT_RUN", "UNDECIDED", "Judged", "judge", "summary", "verify"]
 THESIS = "the thesis"
-
-
-@dataclass(frozen=True)
-class Explosions:
-    """In how many of n repetitions a method diverged, or fell to chance after having left it."""
-
-    method: str
-    count: int
-    n: int
-
-    def __str__(self) -> str:
-        low, high = share_interval(self.count, self.n)
-        return f"{self.method} exploded in {self.count} of {self.n} ({low:.0%} to {high:.0%})"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -301,18 +288,16 @@ def _seconds(found: Evidence, values: ClaimValues, more: int) -> float | None:
 
 def _explosions(claim: AnyClaim, values: ClaimValues) -> tuple[Explosions, ...]:
     """The methods of the claim with exploded repetitions among those that count, over all of its cells."""
-    seeds, found = values.seeds(claim), {}
-    cells: dict[str, dict[str, set[int]]] = {}
+    seeds = values.seeds(claim)
+    cells: dict[str, set[int]] = {}
     for term in terms(claim) if seeds else ():
-        space = term.space or claim.space
         if term.method is not None:
-            of_method = cells.setdefault(term.method, {}).setdefault(space, set())
-            of_method.update(index for index, _ in term_cells(values.known[space].plan, term))
-    for method, by_space in cells.items():
-        ends = [
-            finals[finals["cell"].isin(list(own)) & finals["seed"].isin(seeds)]["exploded"]
-            for space, own in by_space.items()
-            for finals in [values.known[space].finals]
-        ]
-        found[method] = (sum(int(part.sum()) for part in ends), sum(map(len, ends)))
-    return tuple(Explosions(method, count, n) for method, (count, n) in found.items() if count)
+            space = term.space or claim.space
+            own = term_cells(values.known[space].plan, term)
+            cells.setdefault(space, set()).update(index for index, _ in own)
+    parts = [
+        finals[finals["cell"].isin(list(own)) & finals["seed"].isin(seeds)]
+        for space, own in cells.items()
+        for finals in [values.known[space].finals]
+    ]
+    return tuple(counted(parts)) if parts else ()

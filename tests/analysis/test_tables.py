@@ -10,7 +10,7 @@ from dfa_tune.analysis import tables
 from dfa_tune.planning.sweep_results import SweepResults
 
 BEST = ["method", "learning_rate", "criterion", "at_edge"]
-SUMMARY = ["method", "learning_rate", "n", "diverged", "mean", "low", "high", "sd"]
+SUMMARY = ["method", "learning_rate", "n", "diverged", "exploded", "mean", "low", "high", "sd"]
 
 
 def test_best_names_the_rate_with_the_highest_criterion(plan, trained) -> None:
@@ -72,6 +72,7 @@ def test_summary_has_scipys_interval_of_the_last_accuracies(plan, trained) -> No
         "learning_rate": 0.1,
         "n": 3,
         "diverged": 0,
+        "exploded": 0,
         "mean": pytest.approx(np.mean(values)),
         "low": pytest.approx(low),
         "high": pytest.approx(high),

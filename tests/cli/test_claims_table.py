@@ -2,7 +2,8 @@
 
 import pytest
 
-from dfa_tune.analysis.verify import Explosions, Judged
+from dfa_tune.analysis.explosions import Explosions
+from dfa_tune.analysis.verify import Judged
 from dfa_tune.cli.claims_table import PLAIN, bar, interval, repetitions, words
 from dfa_tune.config.claims import Mean, Spread
 

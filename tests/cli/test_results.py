@@ -18,7 +18,7 @@ def test_best_and_summary_print_json_and_nothing_else(ran, invoke) -> None:
     assert [set(row) for row in json.loads(out)] == [{"method", "learning_rate", "criterion", "at_edge"}] * 3
     _, out, _ = invoke("summary", str(space), "--results", str(results), "--json")
     table = json.loads(out)
-    keys = {"method", "learning_rate", "n", "diverged", "mean", "low", "high", "sd"}
+    keys = {"method", "learning_rate", "n", "diverged", "exploded", "mean", "low", "high", "sd"}
     assert [set(row) for row in table] == [keys] * 3
     assert [row["n"] for row in table] == [2] * 3
     for command in ("best", "summary"):
