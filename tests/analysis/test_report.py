@@ -108,6 +108,18 @@ def test_a_section_has_its_tables_provenance_and_settings(published) -> None:
     assert "repetitions: 3" in text  # of the settings
 
 
+def test_a_spaces_own_claims_are_drawn_small_and_each_in_full(published) -> None:
+    space, results = published()
+    own = "{id: <i>, claim: BP learns, sum: [{method: bp-sgd}], above: 0.5}"
+    space.write_text(space.read_text() + f"claims: [{own}]\n")
+    page = Elements(report(results, spaces=[str(space)]))
+    (link,) = [a["href"] for a in page.all("a") if str(a.get("href")).startswith("#claim-")]
+    assert [figure["id"] for figure in page.all("figure")] == [str(link)[1:]]
+    assert [svg["class"] for svg in page.all("svg")] == ["holds"] * 2
+    assert "Of 1 claim 1 holds." in page.text
+    assert "together at most 10%" in " ".join(page.text.split())
+
+
 def test_tables_can_be_had_as_csv_with_all_their_digits_and_no_formulas() -> None:
     made = table("t", [{"method": "=1+1", "mean": 1 / 3, "low": None, "edge": True}])
     content = base64.b64decode(made.csv.partition(",")[2]).decode()
@@ -166,7 +178,7 @@ def test_a_browser_shows_it_on_a_desk_and_on_a_phone_and_sorts_its_tables(
     page = report(results, spaces=[str(space)])
     # The page's policy allows no second script: a copy without it, to press a heading and to measure
     probe = """
-      const heading = document.querySelector("section:last-of-type table th:nth-child(5) button");
+      const heading = document.querySelector("section:last-of-type table th:nth-child(6) button");
       const order = () => [...heading.closest("table").tBodies[0].rows].map((r) => r.cells[0].textContent);
       heading.click(); const up = order(); heading.click(); const down = order();
       const image = document.querySelector("img");
