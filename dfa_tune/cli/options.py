@@ -86,6 +86,29 @@ def sweep_of(space: str, overrides: list[str] | None, methods: list[str] | None,
     return load_sweep(space, overrides=overrides or (), methods=methods or (), results=results)
 
 
+def repetitions_option(sweep: Sweep, until_decided: bool, most: int | None) -> str:
+    """The option of `--set` that `--until-decided` and `--max-repetitions` stand for, given the space's own.
+
+    Raises UserError where the maximum is below what the space has at least, or where nothing says when to
+    stop before it.
+    """
+    from dfa_tune.config.schema import MAX_REPETITIONS, HalfWidth
+
+    own = sweep.repetitions
+    if most is not None and most < own.min:
+        raise UserError(
+            f"--max-repetitions {most}: {sweep.name} has at least {own.min} repetitions; valid: {own.min} or"
+            " more, or set `repetitions` too"
+        )
+    if own.until is None and not until_decided:
+        raise UserError(f"--max-repetitions {most}: nothing says when fewer are enough; add --until-decided")
+    if most is None:
+        most = own.max if own.until is not None else max(own.min, MAX_REPETITIONS)
+    narrow = isinstance(own.until, HalfWidth) and not until_decided
+    until = f"{{half_width: {own.until.half_width}}}" if narrow else "decided"
+    return f"repetitions={{min: {own.min}, max: {most}, until: {until}}}"
+
+
 def pack_size(value: str) -> PackSize:
     """The value of `--pack`; raises UserError where it is neither auto nor a number from 1."""
     if value == "auto":

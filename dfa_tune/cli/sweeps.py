@@ -9,6 +9,7 @@ import typer
 
 from dfa_tune.cli.app import app
 from dfa_tune.cli.console import duration, say
+from dfa_tune.cli.decided import say_claims
 from dfa_tune.cli.options import (
     Concurrent,
     Cpus,
@@ -20,6 +21,7 @@ from dfa_tune.cli.options import (
     Set,
     Space,
     pack_size,
+    repetitions_option,
     sweep_of,
 )
 from dfa_tune.cli.tables import print_table
@@ -81,6 +83,7 @@ def plan(
 ) -> None:
     """Show the trials of a sweep, what is done, and the time the rest will take; start nothing."""
     from dfa_tune.orchestration.cluster.session import available_cpus
+    from dfa_tune.orchestration.driver.repeating import judge_of
     from dfa_tune.orchestration.packs.pack_size import SizeLimits, make_packs
     from dfa_tune.orchestration.packs.time_estimate import estimate
     from dfa_tune.planning.state import SweepState
@@ -90,7 +93,8 @@ def plan(
     size = pack_size(pack)
     sweep = sweep_of(space, set_, method, results)
     found = load_sweep_results(sweep, results, data=data)
-    state = SweepState(found.plan, Store(results, sweep.name), found.rows)
+    judge = judge_of(sweep, results, data)
+    state = SweepState(found.plan, Store(results, sweep.name), found.rows, judge=judge)
     elsewhere = state.foresee()
     count, ready = state.count(), state.ready()
     slots = gpus or nodes * max(1, available_cpus() // cpus_per_pack)
@@ -103,7 +107,11 @@ def plan(
     if any(len(rates) > 1 for rates in sweep.rates.values()):
         say(f"  tuning      {_tuning_text(sweep)}")
     done = f"{count.done} done" + (f" ({elsewhere} of them in other spaces here)" if elsewhere else "")
-    say(f"  trials      {count.planned} planned, {done}, {count.remaining} remaining")
+    most = f"{count.planned} to {state.most}" if state.most > count.planned else f"{count.planned}"
+    least = "at least " if state.most > count.planned else ""
+    say(f"  trials      {most} planned, {done}, {least}{count.remaining} remaining")
+    if state.needed is not None:
+        say(f"  until       {state.needed.said}")
     later = f", and {unseen} trials once learning rates are chosen" if unseen else ""
     packs = make_packs(ready, SizeLimits(size=size, slots=slots, gpu=gpus > 0))
     say(f"  packs       {len(packs)} ready, {slots} at once{later}")
@@ -203,6 +211,13 @@ def run(
     cpus_per_pack: Cpus = 1,
     gpus_per_pack: Gpus = None,
     max_concurrent: Concurrent = None,
+    until_decided: Annotated[
+        bool, typer.Option("--until-decided", help="Repeat until every claim about the space is decided.")
+    ] = False,
+    max_repetitions: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, help="At most so many repetitions; default: the space's, or 20."),
+    ] = None,
 ) -> None:
     """Run the trials that are not done. Stop it and run it again at any time."""
     from dfa_tune.orchestration.driver.runner import Resources, _run_sweep
@@ -210,6 +225,9 @@ def run(
     from dfa_tune.results.titles import remember
 
     sweep = sweep_of(space, set_, method, results)
+    if until_decided or max_repetitions is not None:
+        more = repetitions_option(sweep, until_decided, max_repetitions)
+        sweep = sweep_of(space, [*(set_ or ()), more], method, results)
     resources = Resources(
         address=address,
         pack=pack_size(pack),
@@ -247,6 +265,7 @@ def run(
     if not outcome.trained and not outcome.failed:
         say(f"Nothing left to do: all {outcome.count.planned} trials of {sweep.name} are done.")
     _show_results(sweep, results, data, redraw=outcome.trained + outcome.taken_over > 0)
+    say_claims(sweep, results, data, ended=True)
     if outcome.failed or outcome.count.remaining:
         for (name, cause), trials in outcome.failed_methods.items():
             say(f"failed: {name}: {cause} ({trials} trials)", error=True)
@@ -274,14 +293,17 @@ def status(
     found = load_sweep_results(sweep, results, data=data, scores_only=True)
     state = SweepState(found.plan, store, found.rows)
     count = state.count()
-    left = {trial.id: trial for trial in state.ready()}
+    left = {trial.id: trial for trial in found.plan.due(state.scores) if trial.id not in state.scores}
     running = left.keys() & {t for lease in Leases(store).active().values() for t in lease.trial_ids}
     failed = {trial: f.cause for trial, f in failures(store).items() if trial in left.keys() - running}
+    # A run may have been asked for more repetitions than the space itself wants
+    more = len((running | failed.keys()) - {trial.id for trial in state.ready()})
     say(
-        f"{sweep.name}: {count.planned} trials: {count.done} done, {len(running)} running,"
-        f" {len(failed)} failed, {count.remaining - len(running) - len(failed)} remaining"
+        f"{sweep.name}: {count.planned + more} trials: {count.done} done, {len(running)} running,"
+        f" {len(failed)} failed, {count.remaining + more - len(running) - len(failed)} remaining"
     )
     _say_other_settings(state)
+    say_claims(sweep, results, data)
     for trial_id, cause in failed.items():
         trial = left[trial_id]
         say(f"failed: {trial_id} ({trial.method.name}, rate {trial.learning_rate:g}): {cause}")

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field
 
 import pandas as pd
 
+from dfa_tune.learning.metrics import METRICS
 from dfa_tune.planning.plan import Cell, Choice, Plan
 from dfa_tune.planning.scores import trial_scores
-from dfa_tune.planning.sweep_results import SweepResults
+from dfa_tune.planning.sweep_results import PLAN_COLUMNS, SweepResults
 from dfa_tune.planning.trial import Trial
 from dfa_tune.results.store import Store
 
@@ -32,13 +33,16 @@ class Needed:
     """How many repetitions cells need, by their index in the plan; the others need the least number.
 
     undecided: the cells that may need more, once these repetitions are there
+    said: how far the question is decided, in words
     """
 
     repetitions: Mapping[int, int] = field(default_factory=dict)
     undecided: Set[int] = frozenset()
+    said: str = ""
 
 
 Judge = Callable[[SweepResults], Needed]
+JUDGED = [*PLAN_COLUMNS, "learning_rate", *METRICS]  # the columns of the rows that a judge is given
 
 
 class SweepState:
@@ -50,8 +54,8 @@ class SweepState:
 
     rows: of finished trials, among them all that the files `known` hold
     known: names of result files that need not be read again
-    judge: how many repetitions cells need, given the rows so far; None: the least number. With it the rows'
-        columns `judged` are kept too.
+    judge: how many repetitions cells need, given the rows so far; None: the least number. With it the columns
+        JUDGED of the rows are kept too.
     """
 
     def __init__(
@@ -62,7 +66,6 @@ class SweepState:
         known: Set[str] = frozenset(),
         *,
         judge: Judge | None = None,
-        judged: Sequence[str] = (),
     ) -> None:
         self.plan, self.store = plan, store
         self._known = set(known)
@@ -70,9 +73,9 @@ class SweepState:
         self._due: dict[str, Trial] = {}
         self._open = list(range(len(plan.cells)))  # cells without a chosen learning rate
         self._repetitions: dict[int, int] = {}  # due, of the cells whose learning rate is chosen
-        self._judge, self._judged = judge, list(judged)
+        self._judge = judge
         self._kept: list[pd.DataFrame] = []
-        self._needed: Needed | None = None
+        self.needed: Needed | None = None  # as far as it is known; None without a judge
         self.absorb(rows)
 
     def refresh(self) -> None:
@@ -90,17 +93,18 @@ class SweepState:
 
     def absorb(self, rows: pd.DataFrame) -> None:
         """Take in rows of finished trials."""
+        new = pd.DataFrame()
         if not rows.empty:
             if self._judge is not None:  # each trial once, though two runs may have trained it
-                new = rows.loc[~rows["trial_id"].isin(self.scores.keys()), self._judged]
+                new = rows.loc[~rows["trial_id"].isin(self.scores.keys()), JUDGED]
                 self._kept += [new] if len(new) else []
             tuning = self.plan.sweep.tuning
             self.scores.update(trial_scores(rows, tuning.metric, tuning.window))
         self._extend_tuning()
-        if self._judge is not None and (self._needed is None or self._repeated()):
+        if self._judge is not None and (self.needed is None or (len(new) and self._repeated())):
             kept = pd.concat(self._kept, ignore_index=True) if self._kept else pd.DataFrame()
             self._kept = [kept] if len(kept) else []
-            self._needed = self._judge(SweepResults(self.plan, kept.reindex(columns=self._judged)))
+            self.needed = self._judge(SweepResults(self.plan, kept.reindex(columns=JUDGED)))
         self._extend_repetitions()
 
     def _extend_tuning(self) -> None:
@@ -127,7 +131,7 @@ class SweepState:
     def _extend_repetitions(self) -> None:
         """Add the repetitions that each cell needs by now, the first ones first."""
         least, most = self.plan.sweep.repetitions.min, self.plan.sweep.repetitions.max
-        asked = self._needed.repetitions if self._needed is not None else {}
+        asked = self.needed.repetitions if self.needed is not None else {}
         new: list[tuple[int, int, Trial]] = []
         for index, before in self._repetitions.items():
             needed = min(max(asked.get(index, 0), least), most)
@@ -157,7 +161,7 @@ class SweepState:
         return self._planned + sum(
             self.plan.sweep.repetitions.max
             - max(self._repetitions.get(index, 0), self.plan.sweep.repetitions.min)
-            for index in (self._needed.undecided if self._needed is not None else ())
+            for index in (self.needed.undecided if self.needed is not None else ())
         )
 
     @property

@@ -56,8 +56,8 @@ class Sweep:
     space is, or says that it is a variant of; None for any other space, whatever its name is. `claims` are
     those of the space's own.
 
-    `repetitions` says how many a run trains. Readers show as many as there are, `found`, if that is more:
-    those that a claim needed. `exact`: they do not, since an option has set the number.
+    `repetitions` says how many a run trains. Readers list more of them, `found`, if a claim has needed
+    more. `exact`: they do not, since an option has set the number.
     """
 
     name: str

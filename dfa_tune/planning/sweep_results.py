@@ -214,11 +214,14 @@ def _planned(plan: Plan, rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _repetitions(sweep: Sweep, rows: pd.DataFrame) -> int:
-    """How many repetitions any method has, counted from the first; 0 where an option has set their number."""
+    """How many repetitions any method has, counted from the first, and one that may be training already.
+
+    0 where an option has set their number.
+    """
     if sweep.exact or rows.empty:
         return 0
     there = set(rows["seed"].tolist())
-    return len(list(itertools.takewhile(there.__contains__, repetition_seeds(sweep.seed, len(there)))))
+    return 1 + len(list(itertools.takewhile(there.__contains__, repetition_seeds(sweep.seed, len(there)))))
 
 
 def _digests(sweep: Sweep, rows: pd.DataFrame, data: str | Path | None) -> dict[str, str | None]:

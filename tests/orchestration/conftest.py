@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from dfa_tune.orchestration.driver.repeating import judge_of
 from dfa_tune.orchestration.driver.searcher import TuneThenRepeat
 from dfa_tune.orchestration.packs.pack import Pack
 from dfa_tune.orchestration.packs.pack_size import PackSize
@@ -19,6 +20,7 @@ from dfa_tune.orchestration.worker.pack_config import PackConfig, RunSettings
 from dfa_tune.planning.plan import Plan
 from dfa_tune.planning.state import SweepState
 from dfa_tune.planning.sweep import load_sweep
+from dfa_tune.planning.trial import Trial
 from dfa_tune.results.leases import Leases
 from dfa_tune.results.store import Store
 
@@ -32,6 +34,7 @@ methods: [{rule: [bp, dfa], optimizer: sgd}]
 learning_rates: {sgd: [0.1, 0.2, 0.4]}
 repetitions: 2
 """
+Accuracy = Mapping[float, float] | Callable[[Trial], float | None]  # by learning rate, or of a trial
 BEST = 0.2  # the learning rate with the highest of these accuracies
 ACCURACY = {0.1: 0.6, BEST: 0.9, 0.4: 0.7}
 
@@ -53,7 +56,7 @@ class Sweep:
         self.state, self.clock = state, clock
         self.leases = Leases(state.store)
         results, owner = str(state.store.location), self.leases.owner
-        run = RunSettings(results=results, name="tiny", owner=owner, space="", cluster=True)
+        run = RunSettings(results=results, name=state.store.name, owner=owner, space="", cluster=True)
         self.search = TuneThenRepeat(state, self.leases, run, size=size, slots=slots, clock=clock)
         self.configs: dict[str, PackConfig] = {}  # by the name of the Tune trial
 
@@ -82,9 +85,7 @@ class Sweep:
         """The worker of `name` has trained for a while; `seconds` are those of the whole pack."""
         self.search.on_trial_result(name, report(seconds, progress, saved))
 
-    def end(
-        self, name: str, accuracy: Mapping[float, float] = ACCURACY, *, seconds: float = 0.0
-    ) -> list[str]:
+    def end(self, name: str, accuracy: Accuracy = ACCURACY, *, seconds: float = 0.0) -> list[str]:
         """The pack of `name` is published, as its worker does it; the ids of its trials."""
         pack = self.configs[name].pack
         publish(self.state.store, pack, accuracy)
@@ -108,15 +109,19 @@ def report(seconds: float, progress: float, saved: float = 0.0) -> dict[str, Any
     return {"saved": saved, "progress": progress, "pack_seconds": seconds, "pack_trials": 1, "done": False}
 
 
-def publish(store: Store, pack: Pack, accuracy: Mapping[float, float] = ACCURACY) -> None:
-    """Rows as a worker writes them; `accuracy` by learning rate is also the loss; other rates diverged."""
+def publish(store: Store, pack: Pack, accuracy: Accuracy = ACCURACY) -> None:
+    """Rows as a worker writes them; `accuracy` is also the loss; trials that it does not know diverged."""
+    values = {
+        trial.id: accuracy(trial) if callable(accuracy) else accuracy.get(trial.learning_rate)
+        for trial in pack.trials
+    }
     rows = [
         {
             **trial.columns(),
             "device": "cpu",
             "epoch": epoch,
-            **dict.fromkeys(("test_accuracy", "test_loss"), accuracy.get(trial.learning_rate)),
-            "diverged": trial.learning_rate not in accuracy,
+            **dict.fromkeys(("test_accuracy", "test_loss"), values[trial.id]),
+            "diverged": values[trial.id] is None,
             "seconds": 0.0,
         }
         for trial in pack.trials
@@ -130,9 +135,12 @@ def make_state(tmp_path: Path) -> Callable[..., SweepState]:
     """make_state(text): the state of a space, read from the one results folder of the test."""
 
     def make(text: str = SPACE) -> SweepState:
-        (tmp_path / "tiny.yaml").write_text(text)
-        plan = Plan(load_sweep(tmp_path / "tiny.yaml"), "0" * 16)
-        return SweepState(plan, Store(tmp_path / "results", "tiny"), pd.DataFrame())
+        (tmp_path / "space.yaml").write_text(text)
+        sweep = load_sweep(tmp_path / "space.yaml")
+        store = Store(tmp_path / "results", sweep.name)
+        judge = judge_of(sweep, store.location)
+        rows = store.read() if judge is not None else pd.DataFrame()
+        return SweepState(Plan(sweep, "0" * 16), store, rows, judge=judge)
 
     return make
 

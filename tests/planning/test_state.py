@@ -129,8 +129,6 @@ methods: [{rule: [bp, dfa], optimizer: sgd}]
 learning_rates: {sgd: 0.1}
 repetitions: {min: 2, max: 5}
 """
-JUDGED = ["trial_id", "seed", "repetition", "epoch", "learning_rate", "diverged", "train_accuracy"]
-JUDGED += ["test_accuracy"]
 
 
 def repeated(folder: Path, judge: Callable[[SweepResults], Needed]) -> SweepState:
@@ -138,7 +136,7 @@ def repeated(folder: Path, judge: Callable[[SweepResults], Needed]) -> SweepStat
     (folder / "repeated.yaml").write_text(REPEATED)
     store = Store(folder / "results", "repeated")
     plan = Plan(load_sweep(folder / "repeated.yaml"))
-    return SweepState(plan, store, store.read(), store.names(), judge=judge, judged=JUDGED)
+    return SweepState(plan, store, store.read(), store.names(), judge=judge)
 
 
 def so_many(bp: int, dfa: int) -> Callable[[SweepResults], Needed]:

@@ -152,7 +152,8 @@ class Progress(Callback):
         running = sum(len(one.pack.trials) for name, one in packs if name in self._begun)
         failed = sum(len(failure.pack.trials) for failure in self._searcher.failures)
         counts = f"{running} running" + (f", {failed} failed" if failed else "")
-        return "; ".join(filter(None, (counts, self._best())))
+        needed = self._searcher.state.needed
+        return "; ".join(filter(None, (counts, needed.said if needed is not None else "", self._best())))
 
     def _best(self) -> str:
         """The best scores so far, at the last point of the axes that has any."""

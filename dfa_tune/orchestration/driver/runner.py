@@ -21,7 +21,7 @@ from dfa_tune.orchestration.packs.placement import Machines, find_slots
 from dfa_tune.orchestration.packs.placement import Resources as Resources
 from dfa_tune.orchestration.worker.pack_config import TRAINER, RunSettings
 from dfa_tune.orchestration.worker.versions import versions
-from dfa_tune.planning.state import Count, SweepState
+from dfa_tune.planning.state import JUDGED, Count, SweepState
 from dfa_tune.planning.sweep import Sweep, load_sweep
 from dfa_tune.planning.sweep_results import load_sweep_results
 from dfa_tune.problems.datasets import data_folder
@@ -119,20 +119,27 @@ def _run_sweep(
     sweep = space
     if not isinstance(sweep, Sweep):
         sweep = load_sweep(sweep, overrides=overrides, methods=methods, results=results)
+    store = Store(results if "://" in str(results) else Path(results).absolute(), sweep.name)
+    judge = None
+    if sweep.repetitions.until is not None:  # SciPy takes a moment
+        from dfa_tune.orchestration.driver.repeating import judge_of
+
+        judge = judge_of(sweep, store.location, data)
     for dataset in sweep.datasets:
         ensure(dataset, data)
-    store = Store(results if "://" in str(results) else Path(results).absolute(), sweep.name)
     store.check_writable()
     set_aside = maintenance.set_aside(store)
     maintenance.drop_copies(store)
     maintenance.compact_if_many(store)
     failures.clear(store)
     known = store.names()  # before they are read: files that come meanwhile are read again
-    found = load_sweep_results(sweep, store.location, data=data, scores_only=True)
+    found = load_sweep_results(
+        sweep, store.location, data=data, scores_only=True, more=JUDGED if judge else ()
+    )
     rows = found.rows
     if sweep.save_weights:  # damaged weights are made again
         rows = rows[~rows["trial_id"].isin(store.damaged_weights())]
-    state = SweepState(found.plan, store, rows, known)
+    state = SweepState(found.plan, store, rows, known, judge=judge)
     taken_over = state.take_over()
     before, resources = state.count(), resources or Resources()
     failed: list[Failure] = []

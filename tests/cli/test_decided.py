@@ -1,0 +1,81 @@
+"""What commands say of claims, and the options that repeat until they are decided."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from dfa_tune.cli import app
+from dfa_tune.cli.options import repetitions_option
+from dfa_tune.errors import UserError
+from dfa_tune.planning.plan import Plan
+from dfa_tune.planning.sweep import Sweep, load_sweep
+from dfa_tune.problems.datasets import content_digest
+from dfa_tune.results.store import Store
+
+Load = Callable[..., Sweep]
+CLAIMS = """
+claims:
+  - {id: learns, claim: BP learns, sum: [{method: bp-sgd}], above: 0.5}
+  - {id: close, claim: they differ by the seed alone, sum: [{method: bp-sgd, weight: 0}], above: 0}
+"""
+
+
+def test_the_options_stand_for_repetitions(load: Load) -> None:
+    """By themselves: the space's number at least, and twenty at most."""
+    assert option(load(repetitions=5), True, None) == "repetitions={min: 5, max: 20, until: decided}"
+    assert option(load(repetitions=30), True, None) == "repetitions={min: 30, max: 30, until: decided}"
+    assert option(load(repetitions=5), True, 9) == "repetitions={min: 5, max: 9, until: decided}"
+
+
+def test_the_options_keep_what_the_space_says(load: Load) -> None:
+    decided = load(repetitions={"min": 2, "max": 40, "until": "decided"})
+    assert option(decided, True, None) == "repetitions={min: 2, max: 40, until: decided}"
+    assert option(decided, False, 50) == "repetitions={min: 2, max: 50, until: decided}"
+    narrow = load(repetitions={"min": 2, "max": 40, "until": {"half_width": 0.01}})
+    assert option(narrow, False, 9) == "repetitions={min: 2, max: 9, until: {half_width: 0.01}}"
+    assert option(narrow, True, None) == "repetitions={min: 2, max: 40, until: decided}"
+
+
+def test_a_maximum_that_means_nothing_is_refused(load: Load) -> None:
+    with pytest.raises(UserError, match=r"--max-repetitions 2: tiny has at least 3.*valid: 3 or more"):
+        option(load(), True, 2)
+    with pytest.raises(UserError, match="add --until-decided"):
+        option(load(), False, 9)
+
+
+def option(sweep: Sweep, until_decided: bool, most: int | None) -> str:
+    return repetitions_option(sweep, until_decided, most)
+
+
+def test_status_says_how_many_claims_are_decided_and_counts_all_repetitions(
+    space: Path, trained: Callable[..., object], tmp_path: Path
+) -> None:
+    space.write_text(space.read_text() + CLAIMS)
+    sweep = load_sweep(space, overrides=["repetitions=5"])
+    rows = trained(Plan(sweep, content_digest("digits"))).rows
+    Store(tmp_path / "results", "tiny").publish("some", rows, {})
+    done = CliRunner().invoke(app, ["status", str(space), "--results", str(tmp_path / "results")])
+    assert done.output.splitlines() == [
+        "tiny: 16 trials: 16 done, 0 running, 0 failed, 0 remaining",
+        "claims   1 of 2 claims decided",
+    ]
+
+
+def test_a_plan_says_the_least_and_the_most(space: Path, tmp_path: Path) -> None:
+    space.write_text(space.read_text().replace("repetitions: 3", "repetitions: {min: 3, max: 8}") + CLAIMS)
+    done = CliRunner().invoke(app, ["plan", str(space), "--results", str(tmp_path / "results")])
+    # Two methods with three rates and three repetitions; one of them may be repeated five times more
+    assert "  trials      12 to 17 planned, 0 done, at least 12 remaining" in done.output
+    assert "  until       0 of 2 claims decided" in done.output
+
+
+def test_nothing_to_decide_is_refused_before_anything_starts(space: Path, tmp_path: Path) -> None:
+    command = ["run", str(space), "--results", str(tmp_path / "results"), "--until-decided"]
+    done = CliRunner().invoke(app, command)
+    assert done.exit_code == 2
+    assert "no claim is about this space" in done.output
+    assert not (tmp_path / "results").exists()
