@@ -30,11 +30,16 @@ def figure(results: SweepResults) -> Figure | None:
     window = results.sweep.tuning.window
     rows = "last row" if window == 1 else f"mean of the last {window} rows"
     note = (
-        f"All rates were tried with the same seed. The thick line is the chosen one, whose {rows} is best;"
-        f" * marks a rate at the edge of its range, a cross a trial that diverged. {left_out}"
+        f"All rates were tried with the same {_seeds(results)}. The thick line is the chosen one, whose"
+        f" {rows} is best; * marks a rate at the edge of its range, a cross a trial that diverged. {left_out}"
     )
     drawing.set_label(f"{results.sweep.name}-rates")
     return layout.caption_below(drawing, f"{note.strip()} {about_data(results)}")
+
+
+def _seeds(results: SweepResults) -> str:
+    count = results.sweep.tuning.seeds
+    return "seed" if count == 1 else f"{count} seeds"
 
 
 def panel(ax: Axes, results: SweepResults, cell: Cell) -> None:
@@ -44,8 +49,12 @@ def panel(ax: Axes, results: SweepResults, cell: Cell) -> None:
     tried = [trial for trial in cell.due(known) if trial.stage == "tune" and trial.id in known]
     tried.sort(key=lambda trial: trial.learning_rate)
     curves = dict(list(results.rows.groupby("trial_id")))
-    shades = matplotlib.colormaps["viridis"](np.linspace(0, 0.9, max(2, len(tried))))
-    for index, (trial, shade) in enumerate(zip(tried, shades, strict=False)):
+    rates = list(dict.fromkeys(trial.learning_rate for trial in tried))
+    shades = matplotlib.colormaps["viridis"](np.linspace(0, 0.9, max(2, len(rates))))
+    labelled: set[float] = set()
+    for trial in tried:
+        index = rates.index(trial.learning_rate)
+        shade = shades[index]
         part = curves[trial.id].sort_values("epoch")
         chosen = choice is not None and choice.learning_rate == trial.learning_rate
         every = max(1, len(part) // 5)
@@ -57,8 +66,11 @@ def panel(ax: Axes, results: SweepResults, cell: Cell) -> None:
             marker=MARKERS[index % len(MARKERS)],
             markevery=(index % every, every),
             markersize=3.5,
-            label=f"{trial.learning_rate:.2g}{'*' if chosen and choice and choice.at_edge else ''}",
+            label=None
+            if trial.learning_rate in labelled
+            else f"{trial.learning_rate:.2g}{'*' if chosen and choice and choice.at_edge else ''}",
         )
+        labelled.add(trial.learning_rate)
         if np.isnan(known[trial.id]):
             ax.plot(part["epoch"].iloc[-1:], [0.03], "x", color=shade, transform=ax.get_xaxis_transform())
     where = point_title(cell.axes)

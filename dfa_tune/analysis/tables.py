@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from dfa_tune.analysis.statistics import t_interval
@@ -18,8 +19,11 @@ def best_table(results: SweepResults) -> list[Row]:
     """The learning rate chosen for each method at each point of the axes, without NaN, as JSON wants it.
 
     Keys: method, the axes, learning_rate, criterion (its score; None if the rate was given, or if every rate
-    diverged) and at_edge. A method whose tuning is not finished is left out.
+    diverged) and at_edge. Where there are several tuning seeds, also criterion_sd and criterion_lowest: the
+    standard deviation and the lowest of their scores, of which the criterion is the mean. A method whose
+    tuning is not finished is left out.
     """
+    spread = results.sweep.tuning.seeds > 1
     table = []
     for _, cell in _in_order(results):
         choice = cell.choice(results.scores)
@@ -29,6 +33,10 @@ def best_table(results: SweepResults) -> list[Row]:
                 "criterion": _number(choice.score),
                 "at_edge": bool(choice.at_edge),
             }
+            if spread:
+                several = np.array(choice.by_seed or [math.nan])
+                values["criterion_sd"] = _number(np.std(several, ddof=1)) if len(several) > 1 else None
+                values["criterion_lowest"] = _number(np.min(several))
             table.append(_named(cell) | values)
     return table
 

@@ -135,15 +135,16 @@ def plan(
 
 
 def _tuning_text(sweep: Sweep) -> str:
-    """What learning rates are chosen by: "test_accuracy, mean of the last 10 of 20 epochs"."""
+    """What learning rates are chosen by: "test_accuracy, mean of the last 10 of 20 epochs and of 3 seeds"."""
     tested = sorted({p.rows for point in sweep.points for p in (point, point.tuned_at or point)})
     every = any(point.training.evaluate_every > 1 for point in sweep.points)
     epochs = "tested epochs" if every else "epochs"
     window, rows = sweep.tuning.window or 0, " or ".join(map(str, tested))
+    seeds = f" and of {sweep.tuning.seeds} seeds" if sweep.tuning.seeds > 1 else ""
     if len(tested) == 1 and window == tested[0]:
-        return f"{sweep.tuning.metric}, mean of all {rows} {epochs}"
+        return f"{sweep.tuning.metric}, mean of all {rows} {epochs}{seeds}"
     fewer = ", or of all where there are fewer" if window > tested[0] else ""
-    return f"{sweep.tuning.metric}, mean of the last {window} of {rows} {epochs}{fewer}"
+    return f"{sweep.tuning.metric}, mean of the last {window} of {rows} {epochs}{seeds}{fewer}"
 
 
 def _memory_text(packs: list[TrialPack], workers: int) -> str:

@@ -252,12 +252,13 @@ def _check_count(
     points = math.prod(len(values) for values in axes.values())
     tuned_points = math.prod(len(values) for key, values in axes.items() if key not in fixed)
     tuned = sum(len(own.rates) + space.tuning.refine for own in chosen.values() if len(own.rates) > 1)
-    trials = points * len(chosen) * space.repetitions.max + tuned_points * tuned
+    trials = points * len(chosen) * space.repetitions.max + tuned_points * tuned * space.tuning.seeds
     if trials > MAX_TRIALS:
         raise source.error(
             (),
             f"{trials:,} trials ({len(chosen)} methods at {points:,} points of the axes); valid: at most"
-            f" {MAX_TRIALS:,}. Shorten an axis, the learning rates, tuning.refine or repetitions",
+            f" {MAX_TRIALS:,}."
+            " Shorten an axis, the learning rates, tuning.refine, tuning.seeds or repetitions",
         )
 
 

@@ -78,6 +78,7 @@ class Tuning(Settings):
     metric: Metric = "test_accuracy"
     window: Natural | None = None  # null: DEFAULT_WINDOW, or all rows where there are fewer
     split: Split = "test"
+    seeds: Natural = 1  # the score of a learning rate is its mean over so many seeds
     refine: Annotated[int, Field(ge=0, le=1_000_000_000, strict=True)] = 0
     at: dict[str, Any] = Field(default_factory=dict)
 

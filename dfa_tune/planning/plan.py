@@ -7,7 +7,7 @@ them to find the next trials, readers to find which results belong to a search s
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -28,19 +28,27 @@ class Choice:
     """The learning rate that was chosen, and its score; None where the rate was given, not tuned.
 
     `at_edge`: it is the lowest or highest rate tried, so a better one may lie outside the range. Where all
-    rates diverged, the score is NaN and the rate is the lowest.
+    rates diverged, the score is NaN and the rate is the lowest. `by_seed`: the score of each tuning seed.
     """
 
     learning_rate: float
     score: float | None
     at_edge: bool
+    by_seed: tuple[float, ...] = ()
 
 
 class Tuning:
-    """The search for the learning rate of a method at a point; several cells may use its result."""
+    """The search for the learning rate of a method at a point; several cells may use its result.
 
-    def __init__(self, trials: list[Trial], refine: int, lower_is_better: bool) -> None:
-        self.trials = trials  # by ascending learning rate
+    Each rate is tried with every one of the `seeds`, and its score is their mean. A seed that diverged counts
+    as it is: the score is then NaN, and the rate does not win.
+    """
+
+    def __init__(
+        self, base: Trial, rates: Sequence[float], seeds: Sequence[int], refine: int, lower_is_better: bool
+    ) -> None:
+        self._base, self._rates, self._seeds = base, list(rates), seeds
+        self.trials = self._at(rates)
         self._refine = refine
         self._sign = -1.0 if lower_is_better else 1.0
         self._refined: dict[float, list[Trial]] = {}
@@ -52,8 +60,7 @@ class Tuning:
             return None
         rate = best[0]
         if rate not in self._refined:
-            rates = between([trial.learning_rate for trial in self.trials], rate, self._refine)
-            self._refined[rate] = [replace(self.trials[0], learning_rate=new) for new in rates]
+            self._refined[rate] = self._at(between(self._rates, rate, self._refine))
         return self._refined[rate]
 
     def choice(self, scores: Scores) -> Choice | None:
@@ -61,16 +68,20 @@ class Tuning:
         refined = self.refine_trials(scores)
         if refined is None:
             return None
-        tried = sorted([*self.trials, *refined], key=lambda trial: trial.learning_rate)
+        tried = [*self.trials, *refined]
         best = self._best(tried, scores)
         if best is None:
             return None
         rate, score = best
-        return Choice(rate, score, rate in (tried[0].learning_rate, tried[-1].learning_rate))
+        rates = [trial.learning_rate for trial in tried]
+        by_seed = tuple(scores[trial.id] for trial in tried if trial.learning_rate == rate)
+        return Choice(rate, score, rate in (min(rates), max(rates)), by_seed)
 
     def best_so_far(self, scores: Scores) -> Choice | None:
         """The best of the rates whose scores are known; None before the first score that is a number."""
-        known = [trial for trial in self.due(scores) if not math.isnan(scores.get(trial.id, math.nan))]
+        due = self.due(scores)
+        unknown = {trial.learning_rate for trial in due if math.isnan(scores.get(trial.id, math.nan))}
+        known = [trial for trial in due if trial.learning_rate not in unknown]
         best = self._best(known, scores) if known else None
         return None if best is None else Choice(*best, at_edge=False)
 
@@ -83,12 +94,19 @@ class Tuning:
 
         None until all scores are known.
         """
-        values = [value for trial in trials if (value := scores.get(trial.id)) is not None]
-        if len(values) < len(trials):
-            return None
-        signed = [-math.inf if math.isnan(value) else self._sign * value for value in values]
-        at = signed.index(max(signed))
-        return trials[at].learning_rate, values[at]
+        by_rate: dict[float, list[float]] = {}
+        for trial in sorted(trials, key=lambda trial: trial.learning_rate):
+            if (value := scores.get(trial.id)) is None:
+                return None
+            by_rate.setdefault(trial.learning_rate, []).append(value)
+        means = {rate: sum(values) / len(values) for rate, values in by_rate.items()}
+        signed = {rate: -math.inf if math.isnan(mean) else self._sign * mean for rate, mean in means.items()}
+        best = max(signed, key=lambda rate: signed[rate])  # of equals the first
+        return best, means[best]
+
+    def _at(self, rates: Sequence[float]) -> list[Trial]:
+        """A trial for each rate and seed, by ascending rate."""
+        return [replace(self._base, learning_rate=rate, seed=seed) for rate in rates for seed in self._seeds]
 
 
 class Cell:
@@ -158,7 +176,8 @@ class Plan:
         self._tunings: dict[str, Tuning] = {}
         self.cells = self._build()
         refine = sweep.tuning.refine
-        self.tunings = sum(len(tuning.trials) + refine for tuning in self._tunings.values())
+        refined = refine * sweep.tuning.seeds
+        self.tunings = sum(len(tuning.trials) + refined for tuning in self._tunings.values())
         self.planned = self.tunings + len(self.cells) * sweep.repetitions.min
         self.most = self.tunings + len(self.cells) * sweep.repetitions.max
 
@@ -208,9 +227,8 @@ class Plan:
         base = self._trial(method, point, rates[0], "tune")
         if base.id in self._tunings:
             return self._tunings[base.id], False
-        trials = [replace(base, learning_rate=rate) for rate in rates]
-        rules = self.sweep.tuning
-        self._tunings[base.id] = Tuning(trials, rules.refine, rules.lower_is_better)
+        rules, seeds = self.sweep.tuning, self.sweep.tuning_seeds
+        self._tunings[base.id] = Tuning(base, rates, seeds, rules.refine, rules.lower_is_better)
         return self._tunings[base.id], True
 
     def _trial(self, method: Method, point: Point, rate: float, stage: Any) -> Trial:

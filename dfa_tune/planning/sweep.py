@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -91,6 +91,14 @@ class Sweep:
     def repetition_seeds(self) -> tuple[int, ...]:
         """The seed of each repetition: the same for all methods and points, and never the tuning seed."""
         return repetition_seeds(self.seed, max(self.repetitions.max, self.found))
+
+    @cached_property
+    def tuning_seeds(self) -> tuple[int, ...]:
+        """The seeds of each learning rate in tuning, first the space's own; none is that of a repetition."""
+        seeds = [self.seed]
+        for number in range(2, self.tuning.seeds + 1):
+            seeds.append(_derived(self.seed, "tuning", number, {*seeds, *self.repetition_seeds}))
+        return tuple(seeds)
 
 
 def same_methods(sweep: Sweep) -> list[tuple[Method, Method]]:
@@ -235,10 +243,15 @@ def repetition_seeds(seed: int, count: int) -> tuple[int, ...]:
     """
     seeds: dict[int, None] = {}
     for repetition in range(1, count + 1):
-        for attempt in itertools.count():
-            digest = hashlib.sha256(f"{seed}/repetition/{repetition}/{attempt}".encode()).digest()
-            derived = int.from_bytes(digest[:8], "big") >> 11
-            if derived != seed and derived not in seeds:
-                seeds[derived] = None
-                break
+        seeds[_derived(seed, "repetition", repetition, {seed}, seeds)] = None
     return tuple(seeds)
+
+
+def _derived(seed: int, purpose: str, number: int, *taken: Container[int]) -> int:
+    """The seed of 53 bits that `seed` has for this purpose and number; none of those `taken`."""
+    for attempt in itertools.count():
+        digest = hashlib.sha256(f"{seed}/{purpose}/{number}/{attempt}".encode()).digest()
+        derived = int.from_bytes(digest[:8], "big") >> 11
+        if not any(derived in others for others in taken):
+            return derived
+    raise AssertionError  # count() never ends

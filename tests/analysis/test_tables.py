@@ -151,3 +151,13 @@ def test_rows_are_ordered_by_method_and_then_by_number_whatever_the_spaces_order
             for k in (1, 3)
             for hidden in ("64", "256", "8,4")
         ]
+
+
+def test_best_shows_the_spread_over_tuning_seeds(plan, trained) -> None:
+    results = trained(plan("tuning.seeds=2"), lambda trial, epoch: 0.9 if trial.seed == 0 else 0.6)
+    for row in tables.best_table(results):
+        assert list(row) == [*BEST, "criterion_sd", "criterion_lowest"]
+        # Of 0.9 and 0.6: half their difference times the root of two
+        assert row["criterion"] == pytest.approx(0.75)
+        assert row["criterion_sd"] == pytest.approx(0.15 * 2**0.5)
+        assert row["criterion_lowest"] == pytest.approx(0.6)

@@ -199,6 +199,7 @@ def test_a_rate_tuned_off_the_axis_is_tuned_once_and_reused(plan) -> None:
         ("network.feature_std=[0.1, 0.2]", "tuning.at={network.feature_std: 0.2}"),
         ("tuning.split=validation", "repetitions=5"),
         ("learning_rates.sgd=0.1",),
+        ("tuning.seeds=3", "tuning.refine=2"),
     ],
 )
 def test_what_is_planned_is_what_becomes_due_each_trial_once(plan, options: tuple[str, ...]) -> None:
@@ -273,3 +274,43 @@ def test_ten_thousand_trials_are_planned_within_two_seconds(plan) -> None:
     scores = finished(plan, near(0.1))
     assert time.process_time() - start < 2
     assert len(scores) == plan.planned == 10_000
+
+
+# -- several tuning seeds
+
+
+def test_a_rate_is_chosen_by_its_mean_over_the_tuning_seeds(plan) -> None:
+    """The rate 1.0 is the best with the first seed alone, and collapses with the second."""
+    plan = plan("tuning.seeds=2")
+    cell, first = plan.cells[0], plan.sweep.seed
+    values = {(0.1, True): 0.8, (0.1, False): 0.7, (1.0, True): 0.9, (1.0, False): 0.5}
+    scores = {
+        trial.id: values.get((trial.learning_rate, trial.seed == first), 0.6) for trial in cell.tune_trials
+    }
+    choice = cell.choice(scores)
+    assert (choice.learning_rate, choice.by_seed) == (0.1, (0.8, 0.7))
+    assert choice.score == pytest.approx((0.8 + 0.7) / 2)
+
+
+def test_a_rate_that_diverges_with_one_tuning_seed_is_not_chosen(plan) -> None:
+    cell = plan("tuning.seeds=2").cells[0]
+    scores = scored(cell.tune_trials, near(1.0))
+    scores[cell.tune_trials[-1].id] = NAN
+    assert cell.tune_trials[-1].learning_rate == 1.0
+    assert cell.choice(scores).learning_rate == 0.1
+
+
+def test_nothing_is_chosen_while_one_tuning_seed_is_unknown(plan) -> None:
+    cell = plan("tuning.seeds=2").cells[0]
+    scores = scored(cell.tune_trials, near(0.1))
+    del scores[cell.tune_trials[-1].id]
+    assert cell.choice(scores) is None
+    assert cell.best_so_far(scores).learning_rate == 0.1  # both of its seeds are known
+
+
+def test_tuning_seeds_begin_with_the_spaces_own_and_are_never_those_of_repetitions(plan) -> None:
+    one, three = plan().sweep, plan("tuning.seeds=3").sweep
+    assert one.tuning_seeds == (one.seed,)
+    assert three.tuning_seeds[0] == three.seed
+    assert len({*three.tuning_seeds, *three.repetition_seeds}) == 3 + 3
+    assert three.repetition_seeds == one.repetition_seeds
