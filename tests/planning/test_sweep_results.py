@@ -93,7 +93,7 @@ def test_rows_from_before_repetitions_had_a_column_are_in_their_order(space, pla
         found = load_sweep_results(space, tmp_path, scores_only=only)
         repeats = found.rows[found.rows.stage == "repeat"]
         assert dict(zip(repeats.seed, repeats.repetition, strict=True)) == {
-            seed: number for number, seed in enumerate(found.sweep.repetition_seeds, 1)
+            seed: number for number, seed in enumerate(found.sweep.repetition_seeds[:3], 1)
         }
         assert found.rows[found.rows.stage == "tune"].repetition.isna().all()
 
