@@ -45,17 +45,22 @@ def judged(results: Path, spaces: tuple[str, ...] = ()) -> list[Any]:
 
 
 def claims(results: Path, spaces: tuple[str, ...]) -> str:
-    """Every claim, or those about `spaces`: expected, measured with its interval, n and verdict."""
+    """Every claim, or those about `spaces`: expected, measured with its interval, n and verdict.
+
+    Beside them: the n that an undecided claim is expected to need, exploded methods, why a claim is not run.
+    """
     rows = []
     for one in judged(results, spaces):
         part = f" ({one.part})" if one.part else ""
         interval = "" if one.low is None else f" ({shown(one.low)} to {shown(one.high)})"
+        more = f" of ~{one.expected_n}" if one.expected_n else ""
+        said = "".join(f"; {words}" for words in (*map(str, one.exploded), one.note) if words)
         rows.append(
             [
-                f"{one.claim.claim}{part}<br><sub>{one.claim.source}</sub>",
+                f"{one.claim.claim}{part}<br><sub>{one.claim.source}{said}</sub>",
                 one.claim.expected,
                 shown(one.measured) + interval,
-                str(one.n or "-"),
+                f"{one.n or '-'}{more}",
                 f"**{one.verdict}**",
             ]
         )
