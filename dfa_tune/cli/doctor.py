@@ -13,7 +13,9 @@ from time import perf_counter
 from uuid import uuid4
 
 from dfa_tune.errors import UserError
+from dfa_tune.planning.trial import NUMERICS_VERSION, SPARSE_FROM
 from dfa_tune.problems.datasets import DATASETS, data_folder, load_images, missing_files
+from dfa_tune.problems.images import Images, density
 from dfa_tune.registry import OPTIMIZERS
 from dfa_tune.results.local_storage import LocalStorage
 from dfa_tune.results.storage import open_storage
@@ -119,7 +121,19 @@ def _dataset(name: str, folder: Path) -> Check:
     except UserError as error:
         return Check("data", False, str(error))
     where = "comes with scikit-learn" if DATASETS[name].folder is None else f"in {folder}"
-    return Check("data", True, f"{name}: {len(train.labels):,} + {len(test.labels):,} images, {where}")
+    text = f"{name}: {len(train.labels):,} + {len(test.labels):,} images, {where}"
+    return Check("data", True, text + (_products(train, test) if NUMERICS_VERSION >= SPARSE_FROM else ""))
+
+
+def _products(*images: Images) -> str:
+    """Which way the first layer's products with a data set go on a CPU."""
+    from dfa_tune.learning.first_layer.sparse import pays
+
+    share = density(*images)
+    way = (
+        "skips zeros in float32, which is faster than bfloat16" if pays(share) else "multiplies them densely"
+    )
+    return f"; {share:.0%} of their values are not zero: a CPU {way}"
 
 
 def _storage(results: str) -> Check:

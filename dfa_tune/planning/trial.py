@@ -20,6 +20,7 @@ from dfa_tune.registry import OPTIMIZERS, PROBLEMS
 
 # Raised whenever a change alters the numbers of a trial: trials of earlier versions are then run again
 NUMERICS_VERSION = 2
+SPARSE_FROM = 3  # the numerics from which a data set that is mostly zeros is multiplied without them
 # From this version on an id leaves out fields at their default, so that a new field changes no id. Before, it
 # leaves out only those that came after the version did
 DEFAULTS_LEFT_OUT_FROM = 3

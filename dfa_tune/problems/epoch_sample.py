@@ -30,7 +30,11 @@ class EpochSample:
 
 
 class Problem(Protocol):
-    """What is learnt. A tuple has `inputs` values, and the network sees (value - mean) / std."""
+    """What is learnt. A tuple has `inputs` values, and the network sees (value - mean) / std.
+
+    It may have an attribute `density`, the share of all its values that are not zero; without it none counts
+    as zero.
+    """
 
     inputs: int
     mean: float

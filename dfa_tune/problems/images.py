@@ -43,6 +43,12 @@ def digest(*parts: Images) -> str:
     return sha.hexdigest()[:16]
 
 
+def density(*parts: Images) -> float:
+    """The share of the images' values that are not zero: like the digest, a property of their content."""
+    values = sum(images.pixels.size for images in parts)
+    return sum(int(np.count_nonzero(images.pixels)) for images in parts) / values
+
+
 def moments(part: Part) -> tuple[float, float]:
     """Mean and standard deviation of the pixels; for bytes from exact sums.
 

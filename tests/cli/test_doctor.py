@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
+
+from dfa_tune.cli import doctor
 from dfa_tune.cli.doctor import examine
 
 
@@ -45,3 +48,12 @@ def test_a_file_in_the_place_of_the_results_fails(tmp_path: Path, invoke) -> Non
     code, out, _ = invoke("doctor", "--results", str(tmp_path / "results"), "--data", str(tmp_path))
     assert code == 1
     assert f"FAIL  storage    {tmp_path / 'results'}" in out
+
+
+def test_from_numerics_3_on_doctor_says_which_data_are_multiplied_without_their_zeros(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(doctor, "NUMERICS_VERSION", 3)
+    texts = [check.text for check in examine(str(tmp_path), tmp_path) if check.name == "data"]
+    (digits,) = [text for text in texts if text.startswith("digits")]
+    assert digits.endswith("51% of their values are not zero: a CPU multiplies them densely")

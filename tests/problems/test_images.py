@@ -12,6 +12,7 @@ from dfa_tune.problems.images import (
     HELD_OUT,
     Images,
     Part,
+    density,
     digest,
     every,
     hold_out_by_class,
@@ -39,6 +40,12 @@ def test_a_digest_changes_with_any_pixel_label_or_shape() -> None:
         Images(pixels.reshape(2, 2, 8), digits),
     ]
     assert len({digest(images) for images in variants}) == 4
+
+
+def test_density_is_the_share_of_values_that_are_not_zero() -> None:
+    few, none = np.zeros((3, 2, 2), np.uint8), np.zeros((1, 2, 2), np.uint8)
+    few[0, 0, 0], few[2, 1, 1] = 1, 255
+    assert density(Images(few, np.zeros(3)), Images(none, np.zeros(1))) == 2 / 16
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32])

@@ -23,6 +23,11 @@ CHUNK = 1024  # items searched for zeros at once
 Array = NDArray[Any]
 
 
+def pays(density: float) -> bool:
+    """Whether skipping zeros is faster where so large a share of the values is not zero."""
+    return density <= DENSEST
+
+
 class SparseItems:
     """The values of items (M, D / k) that are not zero: item m has start[m] to start[m + 1] of them."""
 

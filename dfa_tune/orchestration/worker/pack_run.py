@@ -13,6 +13,7 @@ from dfa_tune.errors import UserError
 from dfa_tune.orchestration.packs.pack import Pack
 from dfa_tune.orchestration.worker.checkpoints import Checkpoint, Checkpoints, check_rows
 from dfa_tune.orchestration.worker.pack_config import PackConfig
+from dfa_tune.planning.trial import NUMERICS_VERSION, SPARSE_FROM
 from dfa_tune.problems.datasets import check_digest
 from dfa_tune.results import checksum
 from dfa_tune.results.provenance import learning_code, metadata
@@ -175,13 +176,15 @@ def start_training(pack: Pack, data: str | None, threads: int) -> Any:
     """The pack's training before its first epoch, on a GPU if this worker was given one."""
     import torch
 
+    from dfa_tune.learning.first_layer.sparse import pays
     from dfa_tune.learning.training import Member, PackTraining
 
     first = pack.trials[0]
     torch.set_num_threads(threads)
     gpu = first.training.device != "cpu" and torch.cuda.is_available()
+    problem = _problem(first.problem, data, first.split, first.data_digest)
     return PackTraining(
-        _problem(first.problem, data, first.split, first.data_digest),
+        problem,
         first.network,
         first.training,
         first.method.rule,
@@ -189,6 +192,7 @@ def start_training(pack: Pack, data: str | None, threads: int) -> Any:
         [Member(trial.learning_rate, trial.seed, trial.method.feedback) for trial in pack.trials],
         device="cuda" if gpu else "cpu",
         options=first.options,
+        sparse=NUMERICS_VERSION >= SPARSE_FROM and pays(getattr(problem, "density", 1.0)),
     )
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from dfa_tune.problems.datasets import about, load_images
 from dfa_tune.problems.epoch_sample import EpochSample
 from dfa_tune.problems.image_settings import ImageSettings
-from dfa_tune.problems.images import Part, every, hold_out_by_class, moments, permuted
+from dfa_tune.problems.images import Part, density, every, hold_out_by_class, moments, permuted
 from dfa_tune.problems.streams import generator
 
 
@@ -50,6 +50,7 @@ class Problem:
             self._training, self._testing = hold_out_by_class(training)
         self.mean, self.std = moments(self._training)
         self.inputs = self.settings.inputs
+        self.density = density(training, testing)
 
     def train(self, seed: int, epoch: int) -> EpochSample:
         """The training images in the epoch's order; with a smaller `train_samples`, the first ones of it."""

@@ -15,7 +15,7 @@ from pydantic import Field
 from dfa_tune.problems.datasets import load_images
 from dfa_tune.problems.epoch_sample import EpochSample
 from dfa_tune.problems.image_settings import ImageSettings
-from dfa_tune.problems.images import Part, every, hold_out, moments, permuted
+from dfa_tune.problems.images import Part, density, every, hold_out, moments, permuted
 from dfa_tune.problems.streams import generator
 
 
@@ -52,6 +52,7 @@ class Problem:
         # Of the images trained on: mean 33.3 and standard deviation 78.6 for MNIST
         self.mean, self.std = moments(self._training)
         self.inputs = self.settings.inputs
+        self.density = density(training, testing)
         # The thesis samples MNIST by permutations; `digits` has too few images for an epoch of them
         self._replace = settings.dataset == "digits"
 

@@ -14,7 +14,9 @@ import pytest
 import torch
 
 from dfa_tune.errors import UserError
+from dfa_tune.learning.first_layer.sparse import Sparse
 from dfa_tune.orchestration.packs.pack import Pack
+from dfa_tune.orchestration.worker import pack_run
 from dfa_tune.orchestration.worker.checkpoints import Checkpoint, DamagedCheckpointWarning
 from dfa_tune.orchestration.worker.pack_config import PackConfig, RunSettings
 from dfa_tune.orchestration.worker.pack_run import CheckpointTiming, PackRun, UnwritableError
@@ -270,3 +272,17 @@ def test_checkpoints_take_two_percent_of_the_time_and_come_twice_a_minute(
     write_seconds: float, interval: float
 ) -> None:
     assert CheckpointTiming().interval(write_seconds) == pytest.approx(interval)
+
+
+@pytest.mark.parametrize(
+    ("numerics", "densest", "sparse"), [(2, 0.6, False), (3, 0.6, True), (3, 0.5, False)]
+)
+def test_from_numerics_3_on_the_density_of_the_data_decides_whether_zeros_are_skipped(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, numerics: int, densest: float, sparse: bool
+) -> None:
+    """51% of the values of `digits` are not zero."""
+    monkeypatch.setattr(pack_run, "NUMERICS_VERSION", numerics)
+    monkeypatch.setattr("dfa_tune.learning.first_layer.sparse.DENSEST", densest)
+    pack = make(tmp_path, 1)
+    pack.advance(0.0)
+    assert isinstance(pack.training._current.batches.get(slice(0, 2)).inputs, Sparse) == sparse
