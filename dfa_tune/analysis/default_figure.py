@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
@@ -10,28 +11,33 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from dfa_tune.analysis import layout, panels
+from dfa_tune.analysis.drawn_axes import drawn_axes, number, values_of, with_layers
 from dfa_tune.analysis.styles import TITLE
 from dfa_tune.planning.sweep_results import SweepResults
 
-CURVE_PANELS = 4  # with more points of the axes than this there are final accuracies alone
+CURVE_PANELS = 4  # of more points of the axes than this, the curves of a few are shown
+FEW_CURVES = 3
 FINAL_PANELS = 6
 T = TypeVar("T")
 
 
 def default(results: SweepResults) -> Figure:
-    """Accuracy by epoch at each point of the axes, and the final accuracies against the longest axis.
+    """Accuracy by epoch at the points of the axes, and the final accuracies against the longest numeric axis.
 
-    Before the first repetition is done: the learning rates tried so far.
+    There is a panel of final accuracies for each point of the other axes. Before the first repetition is
+    done: the learning rates tried so far.
     """
-    finals = results.finals
-    if finals.empty:
+    if results.finals.empty:
         return _tuning_so_far(results)
-    names = results.axis_names
-    curves = _by_point(results, results.repeat_rows, names)
-    curves = curves if len(curves) <= CURVE_PANELS else []
-    axis = max(names, key=lambda name: finals[name].nunique(dropna=False), default=None)
+    names = drawn_axes(results)
+    apart = "hidden" in results.axis_names and "hidden" not in names
+    finals, rows = (with_layers(t) if apart else t for t in (results.finals, results.repeat_rows))
+    curves = _by_point(results, rows, names)
+    curves, left_out = choose(curves, CURVE_PANELS if len(curves) <= CURVE_PANELS else FEW_CURVES)
+    axis = max(names, key=lambda name: _length(results, name, finals), default=None)
     ends = _by_point(results, finals, [name for name in names if name != axis])
     shown, note = choose(ends, FINAL_PANELS)
+    note = note or left_out
     figure, axes = layout.canvas(len(curves) + len(shown), results)
     for ax, (title, part) in zip(axes, curves, strict=False):
         panels.by_epoch(ax, results, part)
@@ -44,6 +50,13 @@ def default(results: SweepResults) -> Figure:
         ax.set_title(title or "After the last epoch", fontsize=TITLE, parse_math=False)
     layout.same_scale(axes if axis else axes[:-1])  # without an axis the last panel has accuracy across
     return layout.finish(figure, results, note)
+
+
+def _length(results: SweepResults, name: str, finals: pd.DataFrame) -> tuple[bool, int]:
+    """By what an axis is chosen: numbers before words, then the number of its values."""
+    values = values_of(results, name, finals)
+    numeric = len(values) > 1 and all(number(value) is not None for value in values)
+    return numeric, len(values)
 
 
 def choose(items: Sequence[T], most: int) -> tuple[list[T], str]:
@@ -78,12 +91,20 @@ def _tuning_so_far(results: SweepResults) -> Figure:
 
 
 def _by_point(results: SweepResults, part: pd.DataFrame, names: list[str]) -> list[tuple[str, pd.DataFrame]]:
-    """The parts of `part` that agree in the columns `names`, each with its title, in the axes' order."""
+    """The parts of `part` at each point of the columns `names`, each with its title, in the axes' order.
+
+    A row with a null there is of a method that the axis does not concern: it is at every point.
+    """
+    names = [name for name in names if part[name].notna().any()]
     if not names:
         return [("", part)]
-    order = {name: {value: at for at, value in enumerate(results.axis_values(name))} for name in names}
-    groups = [
-        (dict(zip(names, values, strict=True)), group) for values, group in part.groupby(names, dropna=False)
-    ]
-    groups.sort(key=lambda pair: [order[name].get(value, -1) for name, value in pair[0].items()])
-    return [(point_title(axes), group) for axes, group in groups]
+    values = [values_of(results, name, part) for name in names]
+    found = []
+    for point in itertools.product(*values):
+        own = dict(zip(names, point, strict=True))
+        concerned = pd.concat([part[name] == value for name, value in own.items()], axis=1)
+        everywhere = part[names].isna()
+        rows = part[(concerned.to_numpy() | everywhere.to_numpy()).all(axis=1)]
+        if not rows[names].isna().any(axis=1).all():
+            found.append((point_title(own), rows))
+    return found

@@ -14,6 +14,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
+from dfa_tune.analysis.drawn_axes import number, values_of
 from dfa_tune.analysis.statistics import t_half_width, t_interval
 from dfa_tune.analysis.styles import GREY, SMALL, styles
 from dfa_tune.planning.plan import Cell
@@ -24,6 +25,7 @@ LABELS = {
     "n": "n (training points)",
     "d": "d (input dimensions)",
     "hidden": "widths of the hidden layers (units)",
+    "width": "width of the hidden layers (units)",
     "train_samples": "training tuples per epoch",
     "batch_size": "batch size (tuples)",
     "test_accuracy": "test accuracy (fraction)",
@@ -100,18 +102,25 @@ def final_by_method(ax: Axes, results: SweepResults, finals: pd.DataFrame) -> No
 def final_by_axis(
     ax: Axes, results: SweepResults, finals: pd.DataFrame, axis: str, error: bool = False
 ) -> None:
-    """The final accuracy against an axis of the sweep; `error`: the final error, 1 - accuracy."""
-    present = set(finals[axis].dropna())
-    values = [value for value in results.axis_values(axis) if value in present]
-    numbers = [_number(value) for value in values]
+    """The final accuracy against an axis of the sweep; `error`: the final error, 1 - accuracy.
+
+    A method that the axis does not concern is a level line.
+    """
+    values = values_of(results, axis, finals)
+    numbers = [number(value) for value in values]
     numeric = None not in numbers
-    places = [float(number) if numeric else float(at) for at, number in enumerate(numbers)]  # type: ignore[arg-type]
+    places = [float(one) if numeric else float(at) for at, one in enumerate(numbers)]  # type: ignore[arg-type]
     shown = 1 - finals["accuracy"] if error else finals["accuracy"]
     placed = finals.assign(at=finals[axis].map(dict(zip(values, places, strict=True))), shown=shown)
     look, groups = styles(results), list(_by_method(results, placed))
     for index, (name, part) in enumerate(groups):
         style = look[name]
         aside = 0.0 if numeric else 0.12 * (index - (len(groups) - 1) / 2)  # words: beside each other
+        if part["at"].isna().all():
+            level, below, above = mean_and_lengths(part["shown"])
+            ax.axhline(level, color=style.color, linestyle=style.linestyle, linewidth=1.4)
+            ax.axhspan(level - below, level + above, color=style.color, alpha=0.15, linewidth=0)
+            continue
         points = [(at, *mean_and_lengths(group["shown"])) for at, group in part.groupby("at")]
         x, mean, low, high = (np.array(column, dtype=np.float64) for column in zip(*points, strict=True))
         line: dict[str, Any] = {
@@ -202,13 +211,6 @@ def _cross_out(ax: Axes, part: pd.DataFrame, x: str, y: str) -> None:
     """A cross on each repetition that diverged, or fell to chance."""
     lost = part[part["exploded"].astype(bool)]
     ax.plot(lost[x], lost[y], "x", color="black", markersize=7, zorder=5)
-
-
-def _number(value: Any) -> float | None:
-    """The value as a number, also of a single width "64"; None for booleans and all other text."""
-    if isinstance(value, bool):
-        return None
-    return float(value) if isinstance(value, int | float) or str(value).isdecimal() else None
 
 
 def _set_ticks(ax: Axes, values: list[Any], places: list[float], numeric: bool) -> None:

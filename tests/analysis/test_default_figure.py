@@ -5,6 +5,10 @@ import pytest
 from dfa_tune.analysis.default_figure import choose, default
 
 
+def learning_by_rule(trial, epoch: int) -> float:
+    return 0.9 if trial.method.rule == "bp" else 0.6
+
+
 def titles(figure) -> list[str]:
     return [ax.get_title() for ax in figure.axes]
 
@@ -14,7 +18,7 @@ def titles(figure) -> list[str]:
     [
         ([], ["By epoch", "After the last epoch"]),
         (["problem.k=[3, 1]"], ["k = 1", "k = 3", "After the last epoch"]),
-        (["problem.k=[1, 2, 3, 4, 5]"], ["After the last epoch"]),
+        (["problem.k=[1, 2, 3, 4, 5]"], ["k = 1", "k = 3", "k = 5", "After the last epoch"]),
         (
             ["problem.k=[1, 2]", "training.weight_decay=[0, 0.001]"],
             [
@@ -28,12 +32,40 @@ def titles(figure) -> list[str]:
             ["hidden = 64", "hidden = 256", "hidden = 8,8", "After the last epoch"],
         ),
     ],
-    ids=["no axes", "one", "a long one", "two", "widths"],
+    ids=["no axes", "one", "a long one", "two", "networks"],
 )
 def test_there_are_curves_for_few_points_and_final_accuracies_always(
     plan, trained, overrides, expected
 ) -> None:
     assert titles(default(trained(plan(*overrides)))) == expected
+
+
+def test_depth_and_width_are_two_numeric_axes_and_words_make_panels(plan, trained) -> None:
+    figure = default(trained(plan(
+        "network.hidden=[[8], [8, 8], [8, 8, 8], [64], [64, 64], [64, 64, 64]]",
+        "network.activation=[tanh, relu]",
+    )))  # fmt: skip
+    assert titles(figure) == [
+        "width = 8, hidden_layers = 1, activation = tanh",
+        "width = 64, hidden_layers = 1, activation = tanh",
+        "width = 64, hidden_layers = 3, activation = relu",
+        *("width = 8, activation = tanh", "width = 8, activation = relu"),
+        *("width = 64, activation = tanh", "width = 64, activation = relu"),
+    ]
+    ends = figure.axes[3]
+    assert ends.get_xlabel() == "hidden layers"
+    assert [list(line.get_xdata()) for line in ends.lines if line.get_marker() == "o"] == [[1, 2, 3]]
+
+
+def test_a_method_that_an_axis_does_not_concern_is_in_each_panel_and_a_level_line(plan, trained) -> None:
+    results = trained(plan("network.feedback_scale=[0.5, 1, 2]"), learning_by_rule)
+    *curves, ends = default(results).axes
+    assert [ax.get_title() for ax in curves] == [f"feedback_scale = {scale}" for scale in ("0.5", "1", "2")]
+    colours = {line.get_color() for line in ends.lines if len(line.get_xdata())}
+    for ax in curves:  # both methods are in each of them
+        assert {line.get_color() for line in ax.lines} == colours
+    level = [list(line.get_ydata()) for line in ends.lines if list(line.get_xdata()) == [0, 1]]
+    assert [0.9, 0.9] in level
 
 
 def test_before_the_first_repetition_it_shows_the_rates_tried_at_each_point(plan, trained) -> None:
@@ -50,9 +82,11 @@ def test_before_the_first_trial_it_says_what_it_waits_for(plan, trained) -> None
 def test_of_many_panels_it_shows_some_from_the_first_to_the_last_and_says_so(plan, trained) -> None:
     figure = default(trained(plan("training.weight_decay=[0, 1.0e-5, 1.0e-4, 1.0e-3, 0.01, 0.1, 1]",
                                   "problem.k=[1, 2, 3, 4, 5, 6, 7, 8]"), rounds=2))  # fmt: skip
-    assert titles(figure)[0] == "weight_decay = 0"
+    assert titles(figure)[0] == "k = 1, weight_decay = 0"
+    assert titles(figure)[2] == "k = 8, weight_decay = 1"
+    assert titles(figure)[3] == "weight_decay = 0"
     assert titles(figure)[-1] == "weight_decay = 1"
-    assert len(titles(figure)) == 6
+    assert len(titles(figure)) == 3 + 6
     assert "6 of 7 panels are shown, evenly spaced" in figure.get_supxlabel().replace("\n", " ")
 
 
