@@ -1,7 +1,7 @@
 """The axes of a sweep as a figure draws them.
 
-A list of networks such as [64], [64, 64], [256], [256, 256] is drawn as two numeric axes: how many hidden layers
-there are, and how wide they are.
+A list of networks such as [64], [64, 64], [256], [256, 256] is drawn as two numeric axes: how many hidden
+layers there are, and how wide they are.
 """
 
 from __future__ import annotations
