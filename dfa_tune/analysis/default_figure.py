@@ -48,7 +48,9 @@ def default(results: SweepResults) -> Figure:
         else:
             panels.final_by_axis(ax, results, part, axis)
         ax.set_title(title or "After the last epoch", fontsize=TITLE, parse_math=False)
-    layout.same_scale(axes if axis else axes[:-1])  # without an axis the last panel has accuracy across
+    layout.same_scale(axes[: len(curves)])
+    if axis is not None:  # else the only other panel has accuracy across
+        layout.same_scale(axes[len(curves) :])
     return layout.finish(figure, results, note)
 
 

@@ -94,8 +94,11 @@ def final_by_method(ax: Axes, results: SweepResults, finals: pd.DataFrame) -> No
         return say_empty(ax)
     ax.set_yticks(range(len(groups)), [name for name, _ in groups], fontsize=SMALL)
     ax.set_ylim(len(groups) - 0.5, -0.5)
+    limits = ax.get_xlim()
     for level in results.chance:
         ax.axvline(level, color=GREY, linewidth=0.8, zorder=0)
+    if _far(results.chance, limits):
+        ax.set_xlim(limits)
     ax.grid(axis="x", color="0.92", linewidth=0.6)
 
 
@@ -132,8 +135,10 @@ def final_by_axis(
         _cross_out(ax, part.assign(at=part["at"] + aside), "at", "shown")
     ax.set_xlabel(LABELS.get(axis, axis.replace("_", " ")))
     _set_ticks(ax, values, places, numeric)
-    metric = "test_error" if error else "test_accuracy"
+    metric, limits = "test_error" if error else "test_accuracy", ax.get_ylim()
     dress(ax, results, metric, empty=finals.empty)
+    if _far([1 - level if error else level for level in results.chance], limits):
+        ax.set_ylim(limits)
     ax.set_ylabel("final " + LABELS[metric])
 
 
@@ -174,6 +179,12 @@ def dress(ax: Axes, results: SweepResults, metric: str, *, empty: bool, what: st
             height = 1 - level if metric.endswith("error") else level
             ax.axhline(height, color=GREY, linewidth=0.8, zorder=0)
     return None
+
+
+def _far(levels: Sequence[float], limits: tuple[float, float]) -> bool:
+    """Whether the lines at chance are so far from what is shown that it would be pressed together by them."""
+    low, high = limits
+    return all(abs(level - (low + high) / 2) > 2 * (high - low) for level in levels)
 
 
 def say_empty(ax: Axes, why: str = "no finished repetition yet") -> None:

@@ -152,6 +152,16 @@ def test_chance_is_one_over_the_number_of_classes(plan, trained, monkeypatch) ->
     assert (grey_levels(accuracy), grey_levels(error)) == ([0.1], [0.9])
 
 
+def test_final_accuracies_fill_the_panel_where_chance_is_far_below_them(plan, trained) -> None:
+    near, far = Figure().subplots(1, 2)
+    high = trained(plan("problem.k=[1, 2]"), lambda trial, epoch: 0.95 + 0.01 * trial.problem.k)
+    panels.final_by_axis(far, high, high.finals, "k")
+    assert far.get_ylim()[0] > 0.9
+    wide = trained(plan("problem.k=[1, 2]"), lambda trial, epoch: 0.9 - 0.2 * (trial.problem.k - 1))
+    panels.final_by_axis(near, wide, wide.finals, "k")
+    assert near.get_ylim()[0] < 0.5  # chance is in view
+
+
 def test_an_alignment_has_no_line_at_chance(plan, trained, ax) -> None:
     results = trained(plan())
     panels.by_epoch(ax, results, results.repeat_rows, "feedback_alignment")

@@ -3,6 +3,7 @@
 import pytest
 
 from dfa_tune.analysis import figures
+from dfa_tune.analysis.figure_modules import figure_module
 from dfa_tune.planning.plan import Plan
 from dfa_tune.planning.sweep import load_sweep, space_names
 
@@ -36,7 +37,7 @@ TITLES = {
 }
 
 
-@pytest.mark.parametrize("name", space_names())
+@pytest.mark.parametrize("name", TITLES)
 @pytest.mark.parametrize(("rounds", "caption"), [(0, "No repetition is finished."), (4, "mean and 95%")])
 def test_every_figure_has_its_panels_before_the_first_trial_and_at_the_end(
     name: str, rounds: int, caption: str, trained
@@ -45,6 +46,12 @@ def test_every_figure_has_its_panels_before_the_first_trial_and_at_the_end(
     assert [ax.get_title() for ax in figure.axes] == TITLES[name]
     assert caption in figure.get_supxlabel().replace("\n", " ")
     figure.draw_without_rendering()
+
+
+def test_spaces_without_a_figure_of_their_own_are_those_that_are_not_the_thesis() -> None:
+    without = {name for name in space_names() if figure_module(load_sweep(name)) is None}
+    assert without == {"classify", "depth", "depth_parity", "frenkel_mnist", "nokland_mnist"}
+    assert without | set(TITLES) == set(space_names())
 
 
 def test_more_axes_than_the_figure_is_made_for_give_the_default_figure(trained) -> None:
