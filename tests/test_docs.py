@@ -10,6 +10,7 @@ import typer
 from click import Command
 
 from dfa_tune.cli import app
+from dfa_tune.results.schema import SCHEMA
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob(".github/**/*.md")])
@@ -97,3 +98,9 @@ def test_every_class_and_function_that_the_architecture_names_is_defined() -> No
     found = re.findall(r"(?:class|def) (\w+)|^ *(\w+)(?:: .*)?(?: = |$)", SOURCES, re.MULTILINE)
     defined = {name for groups in found for name in groups}
     assert sorted(names - defined) == []
+
+
+def test_the_dictionary_of_columns_has_every_column_in_order_with_its_type() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| ([\w ]+) \|", (ROOT / "docs" / "COLUMNS.md").read_text(), re.MULTILINE)
+    names = {"double": "float64", "list<element: double>": "list of float64"}
+    assert rows == [(field.name, names.get(str(field.type), str(field.type))) for field in SCHEMA]

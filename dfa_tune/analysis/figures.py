@@ -11,7 +11,7 @@ import matplotlib
 import pandas as pd
 from matplotlib.figure import Figure
 
-from dfa_tune.analysis import extras, rates
+from dfa_tune.analysis import by_layer, extras, rates
 from dfa_tune.analysis.default_figure import default
 from dfa_tune.analysis.figure_modules import figure_module, figure_source
 from dfa_tune.learning.metrics import BY_LAYER
@@ -34,14 +34,14 @@ def draw(results: SweepResults) -> Figure:
 
 
 def write(results: SweepResults, store: Store, data: str | Path | None = None) -> list[str]:
-    """Draws and saves the sweep's figure and that of the learning rates tried; returns the paths."""
+    """Draws and saves the sweep's figure, and those of the learning rates tried and of deep networks' layers.
+
+    Returns the paths.
+    """
     results = replace(results, extra=extras.made(results, store, data))
     made_of = key(results)
-    drawn, tried = draw(results), rates.figure(results)
-    return [
-        *save(drawn, store, key=made_of),
-        *(save(tried, store, key=made_of) if tried is not None else []),
-    ]
+    drawn = [draw(results), rates.figure(results), by_layer.figure(results)]
+    return [path for one in drawn if one is not None for path in save(one, store, key=made_of)]
 
 
 def key(results: SweepResults) -> str:

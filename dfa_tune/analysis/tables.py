@@ -25,7 +25,7 @@ def best_table(results: SweepResults) -> list[Row]:
     """
     spread = results.sweep.tuning.seeds > 1
     table = []
-    for _, cell in _in_order(results):
+    for _, cell in cells_in_order(results):
         choice = cell.choice(results.scores)
         if choice is not None:
             values = {
@@ -37,7 +37,7 @@ def best_table(results: SweepResults) -> list[Row]:
                 several = np.array(choice.by_seed or [math.nan])
                 values["criterion_sd"] = _number(np.std(several, ddof=1)) if len(several) > 1 else None
                 values["criterion_lowest"] = _number(np.min(several))
-            table.append(_named(cell) | values)
+            table.append(named(cell) | values)
     return table
 
 
@@ -51,13 +51,13 @@ def summary_table(results: SweepResults) -> list[Row]:
     """
     finals = dict(list(results.finals.groupby("cell")))
     return [
-        _named(cell) | _counts(finals[index]) | _interval(finals[index]["accuracy"].tolist())
-        for index, cell in _in_order(results)
+        named(cell) | _counts(finals[index]) | _interval(finals[index]["accuracy"].tolist())
+        for index, cell in cells_in_order(results)
         if index in finals
     ]
 
 
-def _in_order(results: SweepResults) -> list[tuple[int, Cell]]:
+def cells_in_order(results: SweepResults) -> list[tuple[int, Cell]]:
     """The cells with their index: by method in the order of the space, then by the values of the axes."""
     methods = {method: at for at, method in enumerate(results.sweep.methods)}
     ranks = {
@@ -71,7 +71,8 @@ def _in_order(results: SweepResults) -> list[tuple[int, Cell]]:
     return sorted(enumerate(results.plan.cells), key=place)
 
 
-def _named(cell: Cell) -> Row:
+def named(cell: Cell) -> Row:
+    """The method and the point of the axes, as the first keys of a row."""
     # `n` counts the repetitions in these tables, so the axis of that name keeps its full key.
     axes = {"problem.n" if name == "n" else name: value for name, value in cell.axes.items()}
     return {"method": cell.method.name, **axes}

@@ -43,16 +43,27 @@ def summary(
     data: Data = None,
     set_: Set = None,
     method: Methods = None,
+    by_layer: Annotated[
+        bool,
+        typer.Option("--by-layer", help="Instead: each hidden layer's alignment at the last recorded epoch."),
+    ] = False,
     format_: TableFormat = Format.table,
     json_: Json = False,
 ) -> None:
     """Show the final test accuracy of each method: n, mean and 95% interval."""
-    from dfa_tune.analysis.tables import summary_table
     from dfa_tune.planning.sweep_results import load_sweep_results
 
     sweep = sweep_of(space, set_, method, results)
-    table = summary_table(load_sweep_results(sweep, results, data=data))
-    print_as(Format.json if json_ else format_, sweep.title, table)
+    found, title = load_sweep_results(sweep, results, data=data), sweep.title
+    if by_layer:
+        from dfa_tune.analysis.by_layer import layers_table
+
+        table, title = layers_table(found), f"{title}: alignment by hidden layer"
+    else:
+        from dfa_tune.analysis.tables import summary_table
+
+        table = summary_table(found)
+    print_as(Format.json if json_ else format_, title, table)
 
 
 @app.command(rich_help_panel="Results", epilog="Example: dfa-tune plot quickstart")

@@ -26,6 +26,15 @@ def test_best_and_summary_print_json_and_nothing_else(ran, invoke) -> None:
         assert (code, "bp-adam" in out) == (0, True)
 
 
+def test_summary_by_layer_has_the_alignment_of_the_one_hidden_layer(ran, invoke) -> None:
+    space, results, *_ = ran
+    code, out, _ = invoke("summary", str(space), "--results", str(results), "--by-layer", "--json")
+    table = json.loads(out)
+    assert (code, {row["layer"] for row in table}, {row["n"] for row in table}) == (0, {1}, {2})
+    bp = next(row for row in table if row["method"] == "bp-adam")
+    assert (bp["gradient_alignment"], bp["feedback_alignment"]) == (pytest.approx(1), None)
+
+
 def test_plot_writes_png_and_svg(ran, invoke) -> None:
     space, results, *_ = ran
     code, out, _ = invoke("plot", str(space), "--results", str(results))
