@@ -84,6 +84,17 @@ def test_the_gradient_is_the_product_with_the_centred_inputs(density: float, dty
     close(given.inputs.gradient(given.delta, torch.empty_like(given.weight)).compute(), given.gradient())
 
 
+def test_weights_larger_than_the_cache_are_multiplied_in_blocks_of_rows() -> None:
+    """Of 36 rows two blocks of 28, and the same bits as with a block for each part of the columns."""
+    given = Given(width=2048)
+    found = given.inputs.affine(given.weight, None)
+    close(found, given.x @ given.weight.double())
+    narrow = Given(width=2048)
+    for begin in (0, 1024):
+        part = narrow.weight[:, :, begin : begin + 1024].contiguous()
+        assert torch.equal(narrow.inputs.affine(part, None), found[:, :, begin : begin + 1024])
+
+
 def test_a_shorter_batch_after_a_longer_one_has_its_own_tuples_only() -> None:
     given = Given()
     given.source.inputs([chosen.flip(0) for chosen in given.chosen])
