@@ -44,6 +44,7 @@ def start(
     width: int | None = None,
     device: str = "cpu",
     recorded: bool | None = None,
+    sparse: bool = False,
 ) -> PackTraining:
     """The training of a pack before its first epoch; it has no last one, so any number can be timed."""
     training = Training(epochs=1_000_000, batch_size=options.batch, weight_decay=DECAY, precision=precision)
@@ -52,7 +53,7 @@ def start(
         Member(learning_rate=1e-3 * (1 + n), seed=seed, feedback=feedback) for n, seed in enumerate(seeds)
     ]
     network = Network(hidden=(width or options.width,))
-    return PackTraining(problem, network, training, rule, optimizer, members, device, recorded)
+    return PackTraining(problem, network, training, rule, optimizer, members, device, recorded, sparse=sparse)
 
 
 def measure(options: Options) -> list[Figure]:
@@ -61,6 +62,7 @@ def measure(options: Options) -> list[Figure]:
     with parity(options) as problem:
         return [
             *_against_floor(problem, options),
+            *_sparse(problem, options),
             *_frozen(problem, options),
             *_packs(problem, options),
             *_parts(problem, options),
@@ -94,6 +96,22 @@ def _against_floor(problem: Problem, options: Options) -> list[Figure]:
     group = {name: "2 bfloat16" if name.endswith("bfloat16") else "1 epoch" for name in functions}
     return [
         ratio(group[name], f"{name} / floor", taken[name], name, "floor", target=limits[name])
+        for name in functions
+    ]
+
+
+def _sparse(problem: Problem, options: Options) -> list[Figure]:
+    """Epochs whose first layer skips the inputs that are zero, against the dense products."""
+    functions: dict[str, Callable[[], object]] = {
+        f"dfa {name} sparse": start(problem, options, "dfa", name, sparse=True).run_epoch
+        for name in OPTIMIZERS.names()
+    }
+    taken = beside("floor", _floor(problem, options), functions, options.repeats)
+    simple, square_root = (0.70, 0.52), (0.80, 0.58)
+    limits = dict.fromkeys(functions, simple) | {"dfa sgd sparse": (0.60, 0.47)}
+    limits |= dict.fromkeys(("dfa adadelta sparse", "dfa adam sparse"), square_root)
+    return [
+        ratio("4 sparse", f"{name} / floor", taken[name], name, "floor", target=limits[name])
         for name in functions
     ]
 
