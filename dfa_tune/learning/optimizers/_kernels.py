@@ -7,10 +7,10 @@ rounding (`addcmul`, and `add` with an alpha). Square roots are left to torch wh
 IEEE 754 (`sqrt` is MKL's; `rsqrt` is 1 / sqrt, exact).
 
 Each optimizer's formula stands here once, as a function of one element. `update_row` applies it to a row of
-the parameter: `update` to all rows of a gradient, and the sparse products (`first_layer/_sparse_kernels.py`)
-to a row of the first layer as soon as they have its gradient. What an optimizer needs for a step is a tuple
-of its own type, so that a kernel is compiled for that optimizer alone.
-numba compiles it at the first call on a machine, in a second.
+the parameter: `update` to all rows of a gradient, and `update_sparse` to a row of the first layer as soon as
+it has that row's gradient. What an optimizer needs for a step is a tuple of its own type, so that a kernel is
+compiled for that optimizer alone, at the first call on a machine, in a second. `update_sparse` stands here,
+beside the formulas, because numba's cache on disk notices a change of the kernel's own file alone.
 
 Arrays are in float32: parameter, gradient and state (P, R, N), `learning_rate` (P,). `decay` is the weight
 decay, which is still to be added to the gradient, and `rest` is 1 - rho, rounded once.

@@ -5,7 +5,12 @@ Here they are asked for by name; a sweep chooses by the data set's density.
 
 from __future__ import annotations
 
+import hashlib
+import os
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -166,6 +171,54 @@ def test_sums_of_the_weights_follow_every_change(by: str) -> None:
     assert kept is sums
     assert np.array_equal(kept, ColumnSums().of(given.weight))  # in the same order: a restart has the same
     close(torch.from_numpy(kept), given.weight.double().sum(1))
+
+
+def digests(names: list[str]) -> list[str]:
+    """A hash of the weights and preactivations after three steps of each optimizer."""
+    found = []
+    for name in names:
+        given, digest = Given(), hashlib.sha256()
+        optimizer = OPTIMIZERS[name](given.weight)
+        for t in (1, 2, 3):
+            a = given.inputs.affine(given.weight, None)
+            given.inputs.gradient(a, torch.empty(0)).update(optimizer, torch.full((3, 1, 1), 0.03), 1e-3, t)
+            digest.update(a.numpy().tobytes() + given.weight.numpy().tobytes())
+        found.append(digest.hexdigest())
+    return found
+
+
+@pytest.mark.slow  # kernels are compiled for another processor
+def test_a_processor_without_wide_vectors_or_fma_gives_the_same_bits(tmp_path: Path) -> None:
+    """numba compiles for plain x86-64 (on other machines, for what is called generic there)."""
+    names = OPTIMIZERS.names()
+    program = "import sys, test_sparse; print(*test_sparse.digests(sys.argv[1:]))"
+    plain = {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": "", "NUMBA_CACHE_DIR": str(tmp_path)}
+    found = subprocess.run(
+        [sys.executable, "-c", program, *names],
+        cwd=Path(__file__).parent,
+        env=os.environ | plain,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert found.stdout.split() == digests(names)
+
+
+@pytest.mark.slow  # as above
+def test_two_processes_may_compile_into_one_cache_at_once(tmp_path: Path) -> None:
+    program = "import test_sparse; print(*test_sparse.digests(['rmsprop']))"
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", program],
+            cwd=Path(__file__).parent,
+            env=os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(2)
+    ]
+    printed = [process.communicate()[0].split() for process in processes]
+    assert printed == [digests(["rmsprop"])] * 2
 
 
 # -- trainings ----------------------------------------------------------------------------------
