@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from numpy.typing import NDArray
 from torch import Tensor
@@ -15,7 +15,7 @@ from dfa_tune.learning.first_layer.sparse import ColumnSums, SparseItems, Sparse
 from dfa_tune.learning.first_layer.table import Table, TableSource, pays
 from dfa_tune.learning.network import PackedNetwork
 from dfa_tune.learning.settings import Training
-from dfa_tune.problems.epoch_sample import EpochSample, Problem
+from dfa_tune.problems.epoch_sample import EpochSample, FinalTest, Problem
 from dfa_tune.problems.validation import check_items, check_sample
 
 TEST_CHUNK = 256  # tuples tested at once: they stay in the cache, and the order of sums is fixed
@@ -79,11 +79,19 @@ class Loader:
 
     def test(self, epoch: int) -> tuple[Batches, int]:
         """The batches of an epoch's test, of TEST_CHUNK tuples each, and the number of tuples in all."""
-        drawn = [self._problem.test(seed, epoch) for seed in self._streams]
+        problem, tests = self._problem, -(-self._training.epochs // self._training.evaluate_every)
+        final = problem.settings.final_samples
+        draw = problem.test
+        if final is not None and epoch == self._training.epochs:
+            draw = cast(FinalTest, problem).final_test
+        drawn = [draw(seed, epoch) for seed in self._streams]
         self._check(drawn, None, f"the test of epoch {epoch}")
         samples = len(drawn[0].labels)
-        tests = -(-self._training.epochs // self._training.evaluate_every)
-        return self._batches(drawn, min(TEST_CHUNK, samples), samples * tests, Batches), samples
+        # How many are tested in all, the same number at every epoch
+        tuples = (
+            samples * tests if final is None else (problem.settings.test_samples or 0) * (tests - 1) + final
+        )
+        return self._batches(drawn, min(TEST_CHUNK, samples), tuples, Batches), samples
 
     def _drawn(self, epoch: int) -> list[EpochSample]:
         return self._ahead.pop(epoch, None) or self._draw(epoch)

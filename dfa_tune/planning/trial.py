@@ -90,6 +90,7 @@ class Trial:
             "problem": self.problem.kind,
             "data_digest": self.data_digest,
             **problem,
+            "final_test_samples": self.problem.final_test_samples or self.problem.test_samples,
             **_scalars(self.network.model_dump()),
             **training,
             **(OPTIMIZERS[self.method.optimizer].defaults | dict(self.options)),

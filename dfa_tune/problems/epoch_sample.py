@@ -53,3 +53,11 @@ class Problem(Protocol):
     def test(self, seed: int, epoch: int) -> EpochSample:
         """The tuples that this epoch's test uses under `seed`, from a stream of their own."""
         ...
+
+
+class FinalTest(Problem, Protocol):
+    """A problem whose settings have `final_test_samples`."""
+
+    def final_test(self, seed: int, epoch: int) -> EpochSample:
+        """As `test`, with so many tuples: asked for at the last epoch."""
+        ...

@@ -21,6 +21,7 @@ class ImageSettings(ProblemSettings):
     dataset: str = "mnist"
     train_samples: Count | None = None  # tuples in a training epoch; null: as many as training images
     test_samples: Count | None = None  # tuples in a test; null: as many as test images
+    final_test_samples: Count | None = None  # tuples in the last epoch's test; null: as in the others
 
     @field_validator("dataset")
     @classmethod

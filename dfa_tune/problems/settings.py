@@ -16,7 +16,8 @@ class ProblemSettings(BaseModel):
 
     Nothing here reads data, so that a sweep can be planned without them. A subclass has the fields `kind` and
     `test_samples`, and `inputs` and `samples`, each of them a field or a property. It may have `classes`,
-    `outputs`, `loss`, `dataset`, `tuple_items` and `items` too, where the defaults do not fit.
+    `outputs`, `loss`, `dataset`, `tuple_items` and `items` too, where the defaults do not fit, and
+    `final_test_samples` where its problem is a `FinalTest`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
@@ -27,7 +28,15 @@ class ProblemSettings(BaseModel):
 
     def id_content(self) -> dict[str, Any]:
         """What a trial's id is made from: what determines the data, as JSON types."""
-        return self.model_dump(mode="json")
+        content = self.model_dump(mode="json")
+        if self.final_samples is None:
+            content.pop("final_test_samples", None)
+        return content
+
+    @property
+    def final_samples(self) -> int | None:
+        """Tuples in the last epoch's test; None where it has as many as the others."""
+        return None if self.final_test_samples == self.test_samples else self.final_test_samples
 
     if TYPE_CHECKING:
 
@@ -46,6 +55,10 @@ class ProblemSettings(BaseModel):
         @property
         def test_samples(self) -> int | None:
             """Tuples in a test; None: not resolved yet."""
+
+        @property
+        def final_test_samples(self) -> int | None:
+            """Tuples in the last epoch's test. Default: None, as many as in the others."""
 
         @property
         def classes(self) -> int:
@@ -89,6 +102,7 @@ class ProblemSettings(BaseModel):
 
 REQUIRED = ("inputs", "samples", "test_samples")
 DEFAULTS: dict[str, Any] = {
+    "final_test_samples": None,
     "classes": 2,
     "outputs": property(lambda settings: 1 if settings.classes == 2 else settings.classes),
     "loss": property(lambda settings: "binary_cross_entropy" if settings.outputs == 1 else "cross_entropy"),

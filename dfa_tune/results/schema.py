@@ -36,6 +36,7 @@ CONSTANTS = {
     "d": pa.int64(),
     "train_samples": pa.int64(),
     "test_samples": pa.int64(),
+    "final_test_samples": pa.int64(),  # in the last epoch's test; null in files from before
     "clusters": pa.int64(),
     "labels": pa.string(),  # "random", or one a cluster: "0,1,1"
     "radius": pa.string(),

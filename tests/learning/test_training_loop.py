@@ -12,10 +12,11 @@ import torch
 
 from dfa_tune.learning.metrics import BY_LAYER, METRICS
 from dfa_tune.learning.training import Member
-from dfa_tune.problems.kinds import clusters, parity
+from dfa_tune.problems.kinds import classification, clusters, parity
 
 PARITY = parity.Settings(dataset="digits", k=2, train_samples=70, test_samples=45)
 CLUSTERS = clusters.Settings(n=40, d=5, test_samples=30)
+DIGITS = classification.Settings(dataset="digits", train_samples=70, test_samples=45)
 TWO = [Member(0.1, 0, "uniform"), Member(0.02, 1, "uniform")]
 
 
@@ -32,6 +33,28 @@ def test_evaluating_seldom_does_not_change_the_numbers(
     for often, rarely in zip(every, seldom, strict=True):
         assert [row["epoch"] for row in rarely] == [3, 6, 7]
         assert rarely == [row for row in often if row["epoch"] in (3, 6, 7)]
+
+
+@pytest.mark.parametrize("problem", [PARITY, CLUSTERS, DIGITS], ids=["parity", "clusters", "classification"])
+def test_the_last_test_may_have_more_tuples_and_nothing_else_changes(
+    run: Callable[..., Any], problem: Any
+) -> None:
+    given = {"rule": "dfa", "epochs": 3}
+    larger = problem.model_copy(update={"final_test_samples": 97})
+    plain, more = (run(settings, TWO, **given).rows for settings in (problem, larger))
+    for before, after in zip(plain, more, strict=True):
+        assert after[:-1] == before[:-1]
+        differing = {name for name in METRICS if after[-1][name] != before[-1][name]}
+        assert differing <= {"test_loss", "test_accuracy"}
+        assert "test_loss" in differing
+        right = after[-1]["test_accuracy"] * 97
+        assert right == pytest.approx(round(right), abs=1e-9)
+
+
+@pytest.mark.parametrize("problem", [PARITY, CLUSTERS, DIGITS], ids=["parity", "clusters", "classification"])
+def test_a_last_test_of_as_many_tuples_is_the_same(run: Callable[..., Any], problem: Any) -> None:
+    same = problem.model_copy(update={"final_test_samples": problem.test_samples})
+    assert run(same, TWO, rule="bp", epochs=2).rows == run(problem, TWO, rule="bp", epochs=2).rows
 
 
 def test_a_row_has_all_metrics_and_the_time_it_took(run: Callable[..., Any]) -> None:

@@ -154,6 +154,21 @@ def test_from_numerics_3_on_a_default_counts_as_another_value_than_any_other(
     assert replace(replace(TRIAL, **change), seed=4).id != replace(TRIAL, **change).id
 
 
+@pytest.mark.parametrize("trial", [TRIAL, CLUSTERS])
+def test_the_tuples_of_the_last_test_count_where_they_are_not_as_many_as_in_the_others(trial: Trial) -> None:
+    count = trial.problem.test_samples
+    written_out, other = (
+        replace(trial, problem=trial.problem.model_copy(update={"final_test_samples": samples}))
+        for samples in (count, count + 1)
+    )
+    assert written_out.id == trial.id != other.id
+    assert [t.columns()["final_test_samples"] for t in (trial, written_out, other)] == [
+        count,
+        count,
+        count + 1,
+    ]
+
+
 def test_an_npz_file_counts_by_its_content_and_its_column_has_its_name(tmp_path: Path) -> None:
     x, y = np.arange(24.0).reshape(6, 4), np.arange(6) % 3
     np.savez(tmp_path / "here.npz", x_train=x, y_train=y, x_test=x, y_test=y)

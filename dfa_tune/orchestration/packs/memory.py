@@ -52,9 +52,10 @@ def seed_bytes(trial: Trial) -> int:
 def epoch_bytes(trial: Trial) -> int:
     """Bytes of the tuples of an epoch while they are drawn: indices of a data set's items, or the inputs."""
     problem = trial.problem
+    samples = max(problem.samples, problem.final_samples or 0)
     if problem.dataset is None:  # float32, drawn as float64
-        return int(problem.samples * problem.inputs * (4 + 8 + 8))
-    return int(problem.samples * problem.tuple_items * (8 + 8))
+        return int(samples * problem.inputs * (4 + 8 + 8))
+    return int(samples * problem.tuple_items * (8 + 8))
 
 
 def pack_bytes(trials: Sequence[Trial]) -> int:

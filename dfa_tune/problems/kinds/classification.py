@@ -64,11 +64,18 @@ class Problem:
     def test(self, seed: int, epoch: int) -> EpochSample:
         """All test images, or a new choice of as many as `test_samples` says."""
         assert self.settings.test_samples is not None
+        return self._test(seed, epoch, self.settings.test_samples)
+
+    def final_test(self, seed: int, epoch: int) -> EpochSample:
+        """As `test`, with `final_test_samples` in place of `test_samples`."""
+        assert self.settings.final_test_samples is not None
+        return self._test(seed, epoch, self.settings.final_test_samples)
+
+    def _test(self, seed: int, epoch: int, samples: int) -> EpochSample:
         count = len(self._testing.positions)
-        if self.settings.test_samples >= count:
+        if samples >= count:
             return _sample(self._testing, np.arange(count))
-        chosen = permuted(generator(seed, "test", epoch), count, self.settings.test_samples)
-        return _sample(self._testing, chosen)
+        return _sample(self._testing, permuted(generator(seed, "test", epoch), count, samples))
 
 
 def _sample(part: Part, chosen: NDArray[np.int64]) -> EpochSample:

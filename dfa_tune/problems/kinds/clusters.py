@@ -27,6 +27,7 @@ class Settings(ProblemSettings):
     n: Count = 256  # training points
     d: Annotated[int, Field(ge=2, le=100_000, strict=True)] = 15  # dimensions
     test_samples: Count = 4000
+    final_test_samples: Count | None = None  # in the last epoch's test; null: as in the others
     labels: Literal["random"] | tuple[Label, ...] = "random"  # or one per cluster; p is at column p mod c
     radius: Literal["magnitude", "area"] = "magnitude"  # uniform in the radius (thesis), or on the disk
 
@@ -62,7 +63,7 @@ class Problem:
     def __init__(self, settings: _Settings, data: str | Path | None = None, split: str = "test") -> None:
         self.settings, self._split = settings, split
         self.inputs = settings.inputs
-        self._known: dict[tuple[int, str], tuple[NDArray[np.float32], NDArray[np.uint8]]] = {}
+        self._known: dict[tuple[int, str, int], tuple[NDArray[np.float32], NDArray[np.uint8]]] = {}
 
     def train(self, seed: int, epoch: int) -> EpochSample:
         """The seed's n training points, in the order of this epoch."""
@@ -72,11 +73,19 @@ class Problem:
 
     def test(self, seed: int, epoch: int) -> EpochSample:
         """The seed's test points, the same at every epoch; with `split` "validation" they are others."""
-        points, labels = self._points(seed, self._split, self.settings.test_samples)
+        return self._test(seed, self.settings.test_samples)
+
+    def final_test(self, seed: int, epoch: int) -> EpochSample:
+        """As `test`, `final_test_samples` points."""
+        assert self.settings.final_test_samples is not None
+        return self._test(seed, self.settings.final_test_samples)
+
+    def _test(self, seed: int, count: int) -> EpochSample:
+        points, labels = self._points(seed, self._split, count)
         return EpochSample(points, np.arange(len(labels))[:, None], labels)
 
     def _points(self, seed: int, stream: str, count: int) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-        key = (seed, stream)
+        key = (seed, stream, count)
         if key not in self._known:
             points, cluster = sample_points(self.settings, count, generator(seed, stream))
             labels = cluster_labels(self.settings, seed)[cluster]

@@ -66,6 +66,11 @@ class Problem:
         assert self.settings.test_samples is not None
         return self._draw(self._testing, self.settings.test_samples, generator(seed, "test", epoch))
 
+    def final_test(self, seed: int, epoch: int) -> EpochSample:
+        """As `test`, (final_test_samples, k) indices."""
+        assert self.settings.final_test_samples is not None
+        return self._draw(self._testing, self.settings.final_test_samples, generator(seed, "test", epoch))
+
     def _draw(self, part: Part, samples: int, rng: np.random.Generator) -> EpochSample:
         count = len(part.positions)
         if self._replace:
