@@ -143,16 +143,22 @@ def final_by_axis(
 
 
 def tuning(ax: Axes, results: SweepResults, cells: Sequence[Cell]) -> None:
-    """The score of every learning rate tried, by rate; a ring is the one chosen, a cross diverged."""
+    """The score of every learning rate tried, by rate; a ring is the one chosen, a cross diverged.
+
+    Where there are several tuning seeds, the line is their mean, and dots are the seeds.
+    """
     known, look, drawn = results.scores, styles(results), False
     for cell in cells:
         tried = [trial for trial in cell.due(known) if trial.stage == "tune" and trial.id in known]
-        tried.sort(key=lambda trial: trial.learning_rate)
-        rates, values = [trial.learning_rate for trial in tried], [known[trial.id] for trial in tried]
         if not tried:
             continue
+        scores = pd.Series([known[trial.id] for trial in tried], [trial.learning_rate for trial in tried])
+        means = scores.groupby(level=0).apply(lambda seeds: seeds.mean(skipna=False))
+        rates, values = means.index.to_list(), means.to_list()
         style, choice = look[cell.method.name], cell.choice(known)
         ax.plot(rates, values, color=style.color, linestyle=style.linestyle, marker=style.marker, ms=4)
+        if len(scores) > len(means):
+            ax.plot(scores.index, scores, ".", color=style.color, ms=4, alpha=0.5)
         lost = [rate for rate, value in zip(rates, values, strict=True) if np.isnan(value)]
         ax.plot(lost, [0.03] * len(lost), "x", color=style.color, transform=ax.get_xaxis_transform())
         if choice is not None and choice.score is not None:

@@ -148,24 +148,25 @@ class SweepState:
 
     def count(self) -> Count:
         """How many trials are planned and done, as far as is known which repetitions are needed."""
-        return Count(self._planned, sum(trial in self.scores for trial in self._due))
+        return Count(self.planned, sum(trial in self.scores for trial in self._due))
 
     def stored(self) -> Count:
         """As `count`, but of what the store still has: files may have been moved since they were read."""
         done = self.store.done()
-        return Count(self._planned, sum(t in self.scores and t in done for t in self._due))
+        return Count(self.planned, sum(t in self.scores and t in done for t in self._due))
 
     @property
     def most(self) -> int:
         """How many trials the sweep has at most: all the repetitions allowed of what is undecided."""
-        return self._planned + sum(
+        return self.planned + sum(
             self.plan.sweep.repetitions.max
             - max(self._repetitions.get(index, 0), self.plan.sweep.repetitions.min)
             for index in (self.needed.undecided if self.needed is not None else ())
         )
 
     @property
-    def _planned(self) -> int:
+    def planned(self) -> int:
+        """How many trials the sweep has, as far as is known which repetitions are needed."""
         repetitions = sum(trial.stage == "repeat" for trial in self._due.values())
         return self.plan.tunings + repetitions + len(self._open) * self.plan.sweep.repetitions.min
 

@@ -141,6 +141,14 @@ def test_the_tuning_panel_has_every_rate_and_rings_the_chosen_one(plan, trained,
     assert ax.get_ylabel() == "test accuracy (fraction), mean of the last 2 rows"
 
 
+def test_the_tuning_panel_has_the_mean_over_tuning_seeds_and_a_dot_for_each(plan, trained, ax) -> None:
+    results = trained(plan("tuning.seeds=2"), lambda trial, epoch: 0.9 if trial.seed == 0 else 0.6, rounds=1)
+    panels.tuning(ax, results, results.plan.cells[:1])
+    mean, dots = drawn(ax)[0], next(line for line in ax.lines if line.get_marker() == ".")
+    assert mean.get_ydata() == pytest.approx([0.75] * 3)
+    assert sorted(dots.get_ydata()) == pytest.approx([0.6] * 3 + [0.9] * 3)
+
+
 def test_chance_is_one_over_the_number_of_classes(plan, trained, monkeypatch) -> None:
     plan = plan()
     settings = type(plan.sweep.points[0].problem)

@@ -14,6 +14,7 @@ from dfa_tune.errors import UserError
 from dfa_tune.planning.plan import Plan
 from dfa_tune.planning.sweep import Sweep, load_sweep
 from dfa_tune.problems.datasets import content_digest
+from dfa_tune.results.leases import Leases
 from dfa_tune.results.store import Store
 
 Load = Callable[..., Sweep]
@@ -63,6 +64,19 @@ def test_status_says_how_many_claims_are_decided_and_counts_all_repetitions(
         "tiny: 16 trials: 16 done, 0 running, 0 failed, 0 remaining",
         "claims   1 of 2 claims decided",
     ]
+
+
+def test_status_counts_a_repetition_that_a_run_trains_beyond_those_of_the_space(
+    space: Path, trained: Callable[..., object], tmp_path: Path
+) -> None:
+    sweep = load_sweep(space, overrides=["repetitions=4"])
+    results = trained(Plan(sweep, content_digest("digits")))
+    fourth = results.finals.loc[results.finals["seed"] == sweep.repetition_seeds[3], "trial_id"].tolist()
+    store = Store(tmp_path / "results", "tiny")
+    store.publish("some", results.rows[~results.rows["trial_id"].isin(fourth)], {})
+    assert Leases(store).acquire("pack", fourth)
+    done = CliRunner().invoke(app, ["status", str(space), "--results", str(tmp_path / "results")])
+    assert done.output.splitlines() == ["tiny: 14 trials: 12 done, 2 running, 0 failed, 0 remaining"]
 
 
 def test_a_plan_says_the_least_and_the_most(space: Path, tmp_path: Path) -> None:

@@ -142,7 +142,10 @@ class Progress(Callback):
     def _time(self) -> str:
         left = self.left()
         elapsed = clock_text(self._clock() - self._start)
-        return f"{elapsed} elapsed" + (f", about {clock_text(left)} left" if left else "")
+        if not left:
+            return f"{elapsed} elapsed"
+        undecided = self._searcher is not None and self._searcher.state.most > self._searcher.state.planned
+        return f"{elapsed} elapsed, {'at least' if undecided else 'about'} {clock_text(left)} left"
 
     def _details(self) -> str:
         """How many run and have failed, and the best learning rates so far."""
