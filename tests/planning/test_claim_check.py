@@ -8,6 +8,7 @@ from dfa_tune.analysis.verify import judge
 from dfa_tune.config.claims import load_claims
 from dfa_tune.errors import UserError
 from dfa_tune.planning.claim_check import check
+from dfa_tune.planning.sweep import load_sweep
 
 HEAD = "- id: mine\n  claim: c\n  source: s\n  refuted_by: r\n  space: tiny\n"
 DEEP = ["network.hidden=[[64], [64, 64], [64, 64, 64]]", "problem.k=[1, 3]"]
@@ -46,6 +47,76 @@ def claims(tmp_path: Path, body: str) -> list:
 def test_what_a_space_does_not_have_is_named(plan, tmp_path, body: str, message: str) -> None:
     with pytest.raises(UserError, match=rf"claim mine: .*{message}"):
         check(claims(tmp_path, body), {"tiny": plan(*DEEP)})
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("{method: bp-sgd, value: feedback_alignment}", "can never be tested: bp-sgd has no feedback"),
+        ("{method: dfa-sgd, first: 5}", "first: 5, but a trial of tiny has 4 rows; valid: 1 to 4"),
+        ("{method: dfa-sgd, last: 9}", "last: 9, but a trial of tiny has 4 rows"),
+    ],
+)
+def test_what_can_never_have_a_number_is_refused(plan, tmp_path, body: str, message: str) -> None:
+    with pytest.raises(UserError, match=rf"claim mine: .*{message}"):
+        check(claims(tmp_path, f"  sum: [{body}]\n  above: 0\n"), {"tiny": plan()})
+
+
+def test_a_correlation_needs_three_rows(plan, tmp_path) -> None:
+    found = claims(tmp_path, "  sum: [{method: dfa-sgd, correlate: epoch}]\n  above: 0\n")
+    with pytest.raises(
+        UserError, match="never be tested: a correlation needs 3 rows, and a trial of tiny has 2"
+    ):
+        check(found, {"tiny": plan("training.epochs=2")})
+
+
+def test_spaces_whose_repetitions_have_other_seeds_are_never_compared(plan, tmp_path) -> None:
+    found = claims(
+        tmp_path, "  sum: [{method: bp-sgd}, {space: other, method: bp-sgd, weight: -1}]\n  above: 0\n"
+    )
+    with pytest.raises(UserError, match=r"never be tested: .*other has seed 1, tiny has seed 0"):
+        check(found, {"tiny": plan(), "other": plan("seed=1")})
+
+
+OWN = """
+claims:
+  - id: gap
+    claim: BP is ahead
+    sum: [{method: bp-sgd}, {method: dfa-sgd, weight: -1}]
+    above: 0
+"""
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            ("bp-sgd}", "bp-sdg}"),
+            r"tiny\.yaml: claims: claim gap: tiny has no method 'bp-sdg'.*mean 'bp-sgd'\?",
+        ),
+        (("above", "abov"), r"claims\.0\.abov.*Did you mean 'above'\?"),
+        (
+            ("claim:", "space: tiny\n    claim:"),
+            r"claims\.0\.space = \"tiny\": not a key of a space's own claims",
+        ),
+        (
+            ("{method: bp-sgd}", "{method: bp-sgd, space: quickstrat}"),
+            r"unknown space 'quickstrat'.*'quickstart'\?",
+        ),
+    ],
+)
+def test_a_mistake_in_a_spaces_own_claims_is_refused_when_it_is_read(
+    space: Path, change, message: str
+) -> None:
+    space.write_text(space.read_text() + OWN.replace(*change))
+    with pytest.raises(UserError, match=message):
+        load_sweep(space)
+
+
+def test_own_claims_are_checked_against_the_file_and_not_against_what_an_option_leaves(space: Path) -> None:
+    space.write_text(space.read_text() + OWN)
+    sweep = load_sweep(space, methods=["bp-sgd"])
+    assert [(claim.id, claim.space, claim.source) for claim in sweep.claims] == [("gap", "tiny", "")]
 
 
 @pytest.mark.parametrize(
