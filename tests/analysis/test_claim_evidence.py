@@ -17,7 +17,7 @@ FOR_EACH = {"for_each": {"m": ["bp-sgd", "dfa-sgd"]}, "sum": [{"method": "{m}"}]
 
 
 def slow_p(values: list[float], bound: float) -> list[float]:
-    """The p-value by its formula, one look after the other: 1 / (2 E_m - 1) for positive t, the smallest so far."""
+    """The p-value by its formula, look by look: 1 / (2 E_m - 1) for positive t, the smallest so far."""
     smallest, found = 1.0, []
     for m in range(1, len(values) + 1):
         x = [value - bound for value in values[:m]]
