@@ -23,26 +23,30 @@ def check(
     """Raises UserError for the first claim about something that its space does not have, or never tests.
 
     `plans` are those of the claims' spaces as they are written: what a user removes with `--method` or
-    `--set` is not an error, but "not run". `names` are further valid spaces, and `where`
-    begins the message.
+    `--set` is not an error, but "not run". `names` are further valid spaces, and `where` begins the message.
     """
     for claim in claims:
-        for term in terms(claim):
-            name = term.space or claim.space
-            if name not in plans:
-                valid = sorted({*plans, *names})
-                reason = f"unknown space {name!r}; valid: {', '.join(valid)}.{did_you_mean(name, valid)}"
-            else:
-                reason = _missing(term, name, plans[name]) or _untestable(term, name, plans[name])
-            if reason:
-                raise UserError(f"{where}claim {claim.id}: {reason}")
-        seeds = {name: plans[name].sweep.seed for name in sorted(claim.spaces)}
-        if len(set(seeds.values())) > 1:
-            listed = ", ".join(f"{name} has seed {seed}" for name, seed in seeds.items())
-            raise UserError(
-                f"{where}claim {claim.id}: can never be tested: repetitions are compared by their seeds, and"
-                f" {listed}; valid: spaces with the same seed"
-            )
+        if reason := objection(claim, plans, names):
+            raise UserError(f"{where}claim {claim.id}: {reason}")
+
+
+def objection(claim: AnyClaim, plans: Mapping[str, Plan], names: Iterable[str] = ()) -> str:
+    """Why the claim can never be judged, in words; empty where it can. See `check`."""
+    for term in terms(claim):
+        name = term.space or claim.space
+        if name not in plans:
+            valid = sorted({*plans, *names})
+            return f"unknown space {name!r}; valid: {', '.join(valid)}.{did_you_mean(name, valid)}"
+        if reason := _missing(term, name, plans[name]) or _untestable(term, name, plans[name]):
+            return reason
+    seeds = {name: plans[name].sweep.seed for name in sorted(claim.spaces)}
+    if len(set(seeds.values())) == 1:
+        return ""
+    listed = ", ".join(f"{name} has seed {seed}" for name, seed in seeds.items())
+    return (
+        f"can never be tested: repetitions are compared by their seeds, and {listed}; valid: spaces with the"
+        " same seed"
+    )
 
 
 def _missing(term: Term, space: str, plan: Plan) -> str:

@@ -29,7 +29,7 @@ from dfa_tune.config.schema import (
 )
 from dfa_tune.config.validation import Source
 from dfa_tune.errors import UserError, did_you_mean
-from dfa_tune.planning.claim_check import check
+from dfa_tune.planning.claim_check import check, objection
 from dfa_tune.planning.plan import Plan
 
 __all__ = [
@@ -194,18 +194,21 @@ def parse_sweep(
         text=yaml_file.dump(document) if source.options or methods else text,
         claims=tuple(parse_claims(content.claims, source, ("claims",), content.name)),
     )
-    if sweep.claims:
-        # What an option has removed is not an error, so the file as it is written has to have it
-        written = parse_sweep(text, where) if source.options or methods else sweep
-        others = set[str]().union(*(claim.spaces for claim in sweep.claims)) - {sweep.name}
-        plans = {name: Plan(load_sweep(name)) for name in sorted(others & set(space_names()))}
-        check(
-            sweep.claims,
-            {sweep.name: Plan(written), **plans},
-            names=space_names(),
-            where=f"{where}: claims: ",
-        )
-    return sweep
+    if not sweep.claims:
+        return sweep
+    others = set[str]().union(*(claim.spaces for claim in sweep.claims)) - {sweep.name}
+    plans = {name: Plan(load_sweep(name)) for name in sorted(others & set(space_names()))}
+    changed = bool(source.options or methods)
+    # What an option has removed is not an error, so the file as it is written has to have it
+    plans[sweep.name] = Plan(parse_sweep(text, where) if changed else sweep)
+    check(sweep.claims, plans, names=space_names(), where=f"{where}: claims: ")
+    if not changed:
+        return sweep
+    # `text` is read on other machines and in later years, as a space that is written so
+    plans[sweep.name] = Plan(sweep)
+    entries = zip(document["claims"], sweep.claims, strict=True)
+    document["claims"] = [entry for entry, claim in entries if not objection(claim, plans)]
+    return replace(sweep, text=yaml_file.dump(document))
 
 
 def _locate(space: str | Path) -> Path:

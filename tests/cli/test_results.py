@@ -72,7 +72,7 @@ def test_the_claims_of_one_space_fit_into_eighty_columns(tmp_path: Path, invoke)
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["verify", "quickstart"], "no claim is about quickstart; valid: fig_2_1"),
+        (["verify", "--claims", "nowhere.yaml"], "nowhere.yaml"),
         (["verify", "--set", "repetitions=0"], "repetitions"),
         (["report", "fig_3_1"], "no results of fig_3_1"),
     ],

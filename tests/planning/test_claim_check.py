@@ -8,7 +8,7 @@ from dfa_tune.analysis.verify import judge
 from dfa_tune.config.claims import load_claims
 from dfa_tune.errors import UserError
 from dfa_tune.planning.claim_check import check
-from dfa_tune.planning.sweep import load_sweep
+from dfa_tune.planning.sweep import load_sweep, parse_sweep
 
 HEAD = "- id: mine\n  claim: c\n  source: s\n  refuted_by: r\n  space: tiny\n"
 DEEP = ["network.hidden=[[64], [64, 64], [64, 64, 64]]", "problem.k=[1, 3]"]
@@ -117,6 +117,15 @@ def test_own_claims_are_checked_against_the_file_and_not_against_what_an_option_
     space.write_text(space.read_text() + OWN)
     sweep = load_sweep(space, methods=["bp-sgd"])
     assert [(claim.id, claim.space, claim.source) for claim in sweep.claims] == [("gap", "tiny", "")]
+
+
+def test_the_text_of_a_changed_space_keeps_the_claims_that_it_still_can_judge(space: Path) -> None:
+    more = OWN + "  - {id: learns, claim: BP learns, sum: [{method: bp-sgd}], above: 0.5}\n"
+    space.write_text(space.read_text() + more)
+    changed = load_sweep(space, methods=["bp-sgd"], overrides=["training.epochs=2", "tuning.window=1"])
+    again = parse_sweep(changed.text, "as a job or a record has it")
+    assert [claim.id for claim in again.claims] == ["learns"]
+    assert again.methods == changed.methods
 
 
 @pytest.mark.parametrize(
