@@ -98,10 +98,10 @@ def verify(
 ) -> list[Judged]:
     """The verdicts on the thesis' claims, or those about `spaces` (names, or paths of YAML files).
 
-    A space's own claims are a family of their own, judged where the space is named; so are the claims of the
-    file `claims`, which take the place of the thesis'. Within a family p-values are corrected for the number
-    of all claims, whichever are shown, so all of them are evaluated. `overrides` change the spaces of what is
-    shown.
+    A space's own claims are a family of their own, judged where the space is named. The claims of the file
+    `claims` are one too, and the only ones that are judged then. Within a family p-values are corrected for
+    the number of all claims, whichever are shown, so all of them are evaluated. `overrides` change the spaces
+    of what is shown.
 
     A variant of a figure's space takes its place. Conditions are not mixed: a claim about several spaces
     needs a variant of each, and is not run otherwise. Raises UserError if no claim is about a space, or if a
@@ -112,7 +112,7 @@ def verify(
     names = set[str]().union(*(claim.spaces for claim in about))
     given = _standing_in(named, names, by_name=claims is not None)
     for sweep in named:
-        if not sweep.claims and sweep not in given.values():
+        if not (sweep.claims and claims is None) and sweep not in given.values():
             raise UserError(
                 f"no claim is about {sweep.name}; valid: {', '.join(sorted(names))},"
                 " a space that says `variant_of:` one of them, or a space with `claims:` of its own"
@@ -136,7 +136,7 @@ def verify(
         values = [of_variants if claim.spaces & variants.keys() else of_others for claim in about]
         family = judge_each(about, values, THESIS if claims is None else str(claims))
         judged = [_with_reason(one, variants) for one in family if one.claim in wanted]
-    for sweep in named:
+    for sweep in named if claims is None else ():
         bundled = [load_sweep(name, results=results) for name in _bundled(sweep)]
         known = {other.name: other for other in (*bundled, *named, sweep)}
         judged += judge(sweep.claims, {name: read(known[name]) for name in _spaces(sweep)}, sweep.name)

@@ -23,7 +23,7 @@ from dfa_tune.analysis.verify import (
     shown,
     summary,
 )
-from dfa_tune.cli.console import print_rich, printable, terminal
+from dfa_tune.cli.console import duration, print_rich, printable, terminal
 
 COLOURS = {HOLDS: "green", FAILS: "red", UNDECIDED: "yellow", NOT_RUN: "dim"}
 
@@ -75,7 +75,7 @@ def print_claims(judged: Sequence[Judged]) -> None:
                 Text(bar(one, 15 if wide else 11, signs)),
                 words(one),
             )
-        print_rich(console, table, Text(summary(of_family)))
+        print_rich(console, table, Text(f"{summary(of_family)}{costs(of_family)}"))
     note = NOTE.replace("●", signs.mean).replace("│", signs.bound)
     print_rich(console, Text(""), Text(note))
 
@@ -100,6 +100,22 @@ def interval(one: Judged) -> str:
 def repetitions(one: Judged) -> str:
     """How many count, and about how many are expected to be needed."""
     return str(one.n or "-") + (f" of ~{one.expected_n}" if one.expected_n is not None else "")
+
+
+def costs(judged: Sequence[Judged]) -> str:
+    """How many repetitions the undecided claims are expected to need, and what a claim's would cost."""
+    numbers = [one.expected_n for one in judged if one.expected_n is not None]
+    seconds = [one.expected_seconds for one in judged if one.expected_seconds is not None]
+    if not numbers or not seconds:
+        return ""
+    return (
+        f" Undecided ones are expected to need {_range(*map(str, (min(numbers), max(numbers))))} repetitions,"
+        f" which would take one worker {_range(*map(duration, (min(seconds), max(seconds))))} for a claim."
+    )
+
+
+def _range(low: str, high: str) -> str:
+    return low if low == high else f"{low} to {high}"
 
 
 def bar(one: Judged, width: int, signs: Signs = SIGNS) -> str:

@@ -4,7 +4,7 @@ import pytest
 
 from dfa_tune.analysis.explosions import Explosions
 from dfa_tune.analysis.verify import Judged
-from dfa_tune.cli.claims_table import PLAIN, bar, interval, repetitions, words
+from dfa_tune.cli.claims_table import PLAIN, bar, costs, interval, repetitions, words
 from dfa_tune.config.claims import Mean, Spread
 
 ABOVE = Mean(id="a", claim="BP learns", space="tiny", sum=[{"method": "bp-sgd"}], above=0.5)
@@ -31,6 +31,14 @@ def test_an_undecided_claim_says_of_how_many_repetitions_it_has_so_many() -> Non
     judged = Judged(claim=ABOVE, measured=0.6, low=0.4, high=0.8, n=5, expected_n=12)
     assert repetitions(judged) == "5 of ~12"
     assert interval(judged) == "0.400 .. 0.800"
+
+
+def test_what_the_undecided_claims_would_cost_is_said_once() -> None:
+    one = Judged(claim=ABOVE, n=3, expected_n=5, expected_seconds=120.0)
+    other = Judged(claim=NEAR, n=3, expected_n=80, expected_seconds=7200.0)
+    said = costs([one, other, Judged(claim=SPREAD)])
+    assert said.endswith("need 5 to 80 repetitions, which would take one worker 2 min to 2 h for a claim.")
+    assert costs([Judged(claim=SPREAD)]) == ""
 
 
 def test_explosions_stand_beside_the_claim() -> None:
