@@ -1,7 +1,7 @@
 """Tables of results in every format: for the terminal, for programs, for papers.
 
-A table is a list of rows with the same keys. Where a row has `low` and `high`, they are the 95% interval of
-its `mean` or `measured`, and are shown as one column beside it.
+A table is a list of rows with the same keys. Where a row has `low` and `high`, they are the interval of its
+`mean` or `measured`, and are shown as one column beside it.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from dfa_tune.cli.console import print_json, print_rich, printable, say, termina
 
 Row = dict[str, Any]
 HEADINGS = {"learning_rate": "rate", "at_edge": "at edge", "mean": "mean accuracy"}
+# Student's t for one look at a mean; a confidence sequence, which holds at every look, for a claim
+INTERVALS = {"mean": "95% interval", "measured": "interval, 5% a side"}
 LEFT = ("method", "id", "claim", "source", "verdict")  # text; numbers are set to the right
 _LATEX = {
     "\\": r"\textbackslash{}",
@@ -60,7 +62,7 @@ def print_table(title: str, table: list[Row]) -> None:
     heading = Text(printable(title), style="table.title")
     shown = Table(title=heading, title_justify="left", box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     for name in columns(table):
-        whole = name in ("method", "95% interval")  # a name that is cut could be another's
+        whole = name in ("method", *INTERVALS.values())  # a name that is cut could be another's
         justify: Any = "left" if name in LEFT else "right"
         shown.add_column(Text(HEADINGS.get(name, name)), justify=justify, no_wrap=whole)
     for row in table:
@@ -69,16 +71,17 @@ def print_table(title: str, table: list[Row]) -> None:
 
 
 def columns(table: list[Row]) -> list[str]:
-    """The columns that are shown of a table: its keys, with `low` and `high` as "95% interval"."""
+    """The columns that are shown of a table: its keys, with `low` and `high` as one of INTERVALS."""
     keys = [key for key in (table[0] if table else {}) if key not in ("low", "high")]
     if table and "low" in table[0]:
-        keys.insert(keys.index("mean" if "mean" in keys else "measured") + 1, "95% interval")
+        of = "mean" if "mean" in keys else "measured"
+        keys.insert(keys.index(of) + 1, INTERVALS[of])
     return keys
 
 
 def cell(row: Row, column: str) -> str:
     """What a row shows in a column."""
-    if column == "95% interval":
+    if column in INTERVALS.values():
         return "-" if row["low"] is None else f"{row['low']:.3f} .. {row['high']:.3f}"
     value = row[column]
     if value is None:
@@ -127,10 +130,10 @@ def as_latex(title: str, table: list[Row]) -> str:
         r"    \midrule",
     ]
     for row in table:
-        cells = [_latex(cell(row, name)) for name in names]
-        if "95% interval" in names:
-            at = names.index("95% interval")
-            cells[at] = cells[at].replace(" .. ", " to ")
+        cells = [
+            _latex(cell(row, name).replace(" .. ", " to ") if name in INTERVALS.values() else cell(row, name))
+            for name in names
+        ]
         if row.get("mean") is not None and row["mean"] >= bounds[_point(row)]:
             at = names.index("mean")
             cells[at] = rf"\textbf{{{cells[at]}}}"

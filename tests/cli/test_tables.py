@@ -72,4 +72,4 @@ def test_claims_are_printed_in_each_format(tmp_path, invoke) -> None:
     rows = json.loads(invoke(*arguments, "--json")[1])
     back = list(csv.DictReader(io.StringIO(invoke(*arguments, "--format", "csv")[1])))
     assert [row["id"] for row in back] == [row["id"] for row in rows]
-    assert "95% interval" in invoke(*arguments, "--format", "markdown")[1].splitlines()[0]
+    assert "interval, 5% a side" in invoke(*arguments, "--format", "markdown")[1].splitlines()[0]
