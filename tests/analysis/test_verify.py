@@ -203,7 +203,9 @@ def test_claims_of_a_file_are_judged_without_the_thesis(space: Path, tmp_path, t
     file = tmp_path / "claims.yaml"
     (found,) = verify(tmp_path, spaces=[str(space)], claims=file, overrides=["repetitions=8"])
     assert (found.claim.id, found.family, found.verdict) == ("claim0", str(file), "holds")
-    with pytest.raises(UserError, match=r"claims\.yaml: claim claim0: unknown space 'tiny'; valid: .*fig_2_1"):
+    with pytest.raises(
+        UserError, match=r"claims\.yaml: claim claim0: unknown space 'tiny'; valid: .*fig_2_1"
+    ):
         verify(tmp_path, claims=file)
 
 
