@@ -74,6 +74,7 @@ class Combination(Claim):
 
     @property
     def spaces(self) -> set[str]:
+        """The names of the spaces of all terms."""
         return {term.space or self.space for _, terms in self.parts() for term in terms}
 
     def parts(self) -> Iterator[tuple[str, list[Term]]]:

@@ -25,6 +25,7 @@ class Epoch:
 
     @property
     def finished(self) -> bool:
+        """Whether there is no batch left to train on."""
         return self.batch * self.batches.size >= self.samples
 
     @property
