@@ -120,7 +120,7 @@ def learning() -> Accuracy:
     return _learning
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def trained() -> Callable[..., SweepResults]:
     """trained(plan, accuracy, rounds): the results of a sweep run to its end; rounds=1: of its tuning alone.
 

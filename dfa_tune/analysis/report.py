@@ -7,14 +7,12 @@ runs, and the page's security policy allows only its own script.
 from __future__ import annotations
 
 import base64
-import csv
 import hashlib
-import io
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
-from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from matplotlib.figure import Figure
@@ -22,6 +20,8 @@ from matplotlib.figure import Figure
 from dfa_tune.analysis import figures, rates, tables
 from dfa_tune.analysis.claim_pictures import FULL, SMALL, picture
 from dfa_tune.analysis.explosions import Explosions, explosions
+from dfa_tune.analysis.report_tables import Table, csv_uri, table
+from dfa_tune.analysis.tuning_pictures import Curve, curves
 from dfa_tune.analysis.verify import LEVEL, THESIS, Judged, gather, shown, summary, verify
 from dfa_tune.config.claims import load_claims
 from dfa_tune.errors import UserError
@@ -31,26 +31,43 @@ from dfa_tune.results.provenance import Origin, origins
 from dfa_tune.results.store import Store
 
 TEMPLATES = Path(__file__).parent / "templates"
-HEADINGS = {"learning_rate": "learning rate", "mean": "mean accuracy", "at_edge": "at the range's edge"}
-Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Cell:
-    """A cell of a table: its text, and the value that the column is sorted by."""
+class Following:
+    """A report that is written anew while a sweep runs.
 
-    text: str
-    value: str | float
+    said: how far the sweep is, in words; seconds: after so many the open page loads itself again
+    """
+
+    said: str
+    seconds: int
 
 
 @dataclass(frozen=True)
-class Table:
-    """A table, and the same rows as CSV in a data URI."""
+class Numbered:
+    """A judged claim and its number on the page."""
 
-    title: str
-    columns: list[str]
-    rows: list[list[Cell]]
-    csv: str
+    number: str
+    judged: Judged
+
+
+@dataclass(frozen=True)
+class Family:
+    """Claims that were judged together."""
+
+    name: str
+    claims: list[Numbered]
+
+    @property
+    def summary(self) -> str:
+        """How many of them hold, do not hold, are undecided or not run."""
+        return summary([one.judged for one in self.claims])
+
+    @property
+    def verdicts(self) -> dict[str, int]:
+        """How many claims have each verdict."""
+        return dict(Counter(one.judged.verdict for one in self.claims))
 
 
 @dataclass(frozen=True)
@@ -61,8 +78,11 @@ class Section:
     figure: str
     rates: str = ""
     tables: list[Table] = field(default_factory=list)
+    tried: Table | None = None
+    curves: list[Curve] = field(default_factory=list)
     exploded: list[Explosions] = field(default_factory=list)
     origins: list[Origin] = field(default_factory=list)
+    claims: list[Numbered] = field(default_factory=list)
 
 
 def report(
@@ -71,61 +91,64 @@ def report(
     spaces: Sequence[str] = (),
     data: str | Path | None = None,
     overrides: Sequence[str] = (),
+    following: Following | None = None,
 ) -> str:
     """The HTML for these spaces (names, or paths of YAML files), or for all bundled ones.
 
-    It has the claims about these spaces; spaces without results are listed as not run. Raises UserError if
-    there are no results at all.
+    It has the claims about these spaces; spaces without results are listed as not run. With `following` the
+    page loads itself again. Raises UserError if there are no results at all, unless it follows a run.
     """
     sweeps = [load_sweep(space, overrides=overrides, results=results) for space in spaces or space_names()]
     known = [(sweep, gather(sweep, results, data)) for sweep in sweeps]
     done = [(sweep, found) for sweep, found in known if not found.rows.empty]
-    if not done:
+    if not done and following is None:
         names = ", ".join(sweep.name for sweep in sweeps)
         first = spaces[0] if spaces else "quickstart"
         raise UserError(f"no results of {names} in {results} yet; run: dfa-tune run {first}")
-    judged = _claims(results, spaces, sweeps, data, overrides)
-    script = (TEMPLATES / "report.js").read_text()
+    judged, about = _claims(results, spaces, sweeps, data, overrides) if done else ([], set())
+    families = _families(judged)
+    script = (TEMPLATES / "report.js").read_text(encoding="utf-8")
     return _template().render(
-        title=done[0][0].title if len(sweeps) == 1 else "Backpropagation and direct feedback alignment",
-        families=[(name, list(claims)) for name, claims in groupby(judged, lambda one: one.family)],
+        title=sweeps[0].title if len(sweeps) == 1 else "Backpropagation and direct feedback alignment",
+        following=following,
+        families=families,
         thesis=THESIS,
-        claims_csv=_csv([one.row() for one in judged]),
-        summary=summary,
+        claims_csv=csv_uri([one.row() for one in judged]),
         picture=picture,
         small=SMALL,
         full=FULL,
         level=LEVEL,
         shown=shown,
-        sections=[section(found, Store(results, sweep.name)) for sweep, found in done],
+        sections=[
+            section(found, Store(results, sweep.name), _own(sweep, families) if sweep.name in about else [])
+            for sweep, found in done
+        ],
         not_run=[sweep for sweep, found in known if found.rows.empty],
+        style=(TEMPLATES / "report.css").read_text(encoding="utf-8"),
         script=script,
         digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     )
 
 
-def section(found: SweepResults, store: Store) -> Section:
-    """The figures, the tables and the provenance of one space."""
+def section(found: SweepResults, store: Store, claims: Sequence[Numbered] = ()) -> Section:
+    """The figures, the tables, the tuning and the provenance of one space."""
     sweep, key = found.sweep, figures.key(found)
     made = [
         table("Final test accuracy", tables.summary_table(found)),
-        table("Learning rates", tables.best_table(found)),
+        table("Learning rates", tables.best_table(found), mark="at_edge"),
     ]
+    tried = tables.tried_table(found)
     return Section(
         sweep,
         image(store, sweep.name, key, lambda: figures.draw(found)),
         image(store, f"{sweep.name}-rates", key, lambda: rates.figure(found)),
         [one for one in made if one.rows],
+        table("Every learning rate tried", tried, mark="chosen") if tried else None,
+        curves(found),
         explosions(found),
         origins(store),
+        list(claims),
     )
-
-
-def table(title: str, rows: Sequence[Row]) -> Table:
-    """Rows with the same keys as a table; numbers are rounded to three decimals, rates to three digits."""
-    columns = list(rows[0]) if rows else []
-    cells = [[_cell(name, row[name]) for name in columns] for row in rows]
-    return Table(title, [HEADINGS.get(name, name) for name in columns], cells, _csv(rows))
 
 
 def image(store: Store, name: str, key: str, draw: Callable[[], Figure | None]) -> str:
@@ -151,50 +174,43 @@ def _claims(
     sweeps: Sequence[Sweep],
     data: str | Path | None,
     overrides: Sequence[str],
-) -> list[Judged]:
-    """The claims about `spaces`, or the thesis' if none is named; empty if no claim is about them.
+) -> tuple[list[Judged], set[str]]:
+    """The claims about `spaces`, or the thesis' if none is named, and the names of the judged sweeps.
 
-    Of several spaces that stand for one figure, the first one is judged.
+    There are none if no claim is about the spaces. Of several spaces that stand for one figure, the first one
+    is judged.
     """
     names = set[str]().union(*(claim.spaces for claim in load_claims()))
-    about, seen = [], set[str]()
-    for space, sweep in zip(spaces, sweeps, strict=False):
+    if not spaces:
+        return verify(results, data=data, overrides=overrides), names
+    about, judged, seen = [], set[str](), set[str]()
+    for space, sweep in zip(spaces, sweeps, strict=True):
         figure = sweep.figure_name
         if (sweep.claims and figure is None) or (figure in names and figure not in seen):
             about.append(space)
+            judged.add(sweep.name)
             seen.add(figure or "")
-    if spaces and not about:
-        return []
-    return verify(results, spaces=about, data=data, overrides=overrides)
+    if not about:
+        return [], judged
+    return verify(results, spaces=about, data=data, overrides=overrides), judged
 
 
-def _cell(name: str, value: Any) -> Cell:
-    if value is None:
-        return Cell("-", "")
-    if isinstance(value, bool):
-        return Cell("yes" if value else "no", int(value))
-    if isinstance(value, float):
-        return Cell(f"{value:.3g}" if name == "learning_rate" else f"{value:.3f}", value)
-    return Cell(str(value), value if isinstance(value, int) else str(value))
+def _families(judged: Sequence[Judged]) -> list[Family]:
+    return [
+        Family(name, [Numbered(f"{number}-{place}", one) for place, one in enumerate(claims, 1)])
+        for number, (name, claims) in enumerate(groupby(judged, lambda one: one.family), 1)
+    ]
 
 
-def _csv(rows: Sequence[Row]) -> str:
-    """A data URI of the rows with all their digits; text that a spreadsheet would compute begins with '."""
-    text = io.StringIO()
-    if rows:
-        writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows({key: _harmless(value) for key, value in row.items()} for row in rows)
-    return f"data:text/csv;base64,{base64.b64encode(text.getvalue().encode()).decode()}"
-
-
-def _harmless(value: Any) -> Any:
-    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@")) else value
+def _own(sweep: Sweep, families: Sequence[Family]) -> list[Numbered]:
+    """The claims that are about the sweep, which may stand for a figure's space."""
+    known_as = {sweep.name, sweep.figure_name}
+    return [one for family in families for one in family.claims if one.judged.claim.spaces & known_as]
 
 
 def _template() -> Template:
     environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
+        loader=FileSystemLoader(TEMPLATES, encoding="utf-8"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -57,6 +57,30 @@ def summary_table(results: SweepResults) -> list[Row]:
     ]
 
 
+def tried_table(results: SweepResults) -> list[Row]:
+    """Every learning rate that was tried, by method, point of the axes and rate, without NaN.
+
+    Keys: method, the axes, learning_rate, score (its mean over the tuning seeds; None if a seed diverged) and
+    chosen. A rate of which a seed is not finished is left out.
+    """
+    table = []
+    for _, cell in cells_in_order(results):
+        by_rate: dict[float, list[float | None]] = {}
+        for trial in cell.tuning_due(results.scores):
+            by_rate.setdefault(trial.learning_rate, []).append(results.scores.get(trial.id))
+        choice = cell.choice(results.scores)
+        for rate, scores in sorted(by_rate.items()):
+            known = [score for score in scores if score is not None]
+            if len(known) == len(scores):
+                values = {
+                    "learning_rate": float(rate),
+                    "score": _number(float(np.mean(known))),
+                    "chosen": choice is not None and choice.learning_rate == rate,
+                }
+                table.append(named(cell) | values)
+    return table
+
+
 def cells_in_order(results: SweepResults) -> list[tuple[int, Cell]]:
     """The cells with their index: by method in the order of the space, then by the values of the axes."""
     methods = {method: at for at, method in enumerate(results.sweep.methods)}

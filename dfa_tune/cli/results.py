@@ -125,22 +125,44 @@ def report(
         Path | None,
         typer.Option(help="The file to write; default: report.html in the results.", metavar="FILE"),
     ] = None,
+    watch: Annotated[
+        bool,
+        typer.Option("--watch", help="Write it anew while a sweep runs, until it is done; the page follows."),
+    ] = False,
 ) -> None:
     """Write one HTML file with the claims, figures, tables and provenance of sweeps."""
-    from dfa_tune.analysis.report import report
+    from dfa_tune.analysis.report import Following, report
     from dfa_tune.results.storage import open_storage
 
     if output is not None and output.is_dir():
         raise UserError(f"--output {output}: is a folder; valid: the path of a file")
     storage = open_storage(results if output is None else output.parent)
     name = "report.html" if output is None else output.name
-    page = report(results, spaces=spaces or (), data=data, overrides=set_ or ()).encode()
-    if output is not None and output.exists() and not output.is_file():
-        _write_into(output, page)
-        say(output)
-    else:
-        storage.put(name, page)
-        say(storage.full(name))
+    stream = output if output is not None and output.exists() and not output.is_file() else None
+    shown = storage.full(name) if stream is None else output
+
+    def write(following: Following | None) -> None:
+        page = report(
+            results, spaces=spaces or (), data=data, overrides=set_ or (), following=following
+        ).encode()
+        if stream is None:
+            storage.put(name, page)
+        else:
+            _write_into(stream, page)
+
+    if not watch:
+        write(None)
+        say(shown)
+        return
+    from dfa_tune.analysis import report_watch
+
+    if stream is not None:
+        raise UserError(f"--output {output}: is no file, and --watch replaces it; valid: the path of a file")
+    say(f"{shown}\n  open it in a browser: it follows the run; Ctrl-C ends this")
+    ended = report_watch.watch(
+        write, lambda: report_watch.progress(results, spaces=spaces or (), data=data, overrides=set_ or ())
+    )
+    say(f"{ended}: the report is final")
 
 
 def _write_into(output: Path, content: bytes) -> None:
