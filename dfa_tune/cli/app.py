@@ -41,7 +41,10 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback(epilog="Start with: dfa-tune run quickstart")
+@app.callback(
+    epilog="Start with: dfa-tune run quickstart\n\nExit codes: 0 all done; 1 some trials failed, or a check"
+    " found something; 2 wrong usage or an invalid space; 130 interrupted."
+)
 def dfa_tune(
     version: Annotated[
         bool,

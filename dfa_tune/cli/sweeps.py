@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -48,10 +49,12 @@ def init(
     name: Annotated[str, typer.Argument(metavar="NAME", help="The name of the new search space.")],
 ) -> None:
     """Write a commented search space to NAME.yaml, to begin with; it runs as it is."""
+    from dfa_tune.config.json_schema import schema_path
     from dfa_tune.planning.sweep import parse_sweep
 
     template = (Path(__file__).parent / "space_template.yaml").read_text(encoding="utf-8")
     path, text = Path(f"{name}.yaml"), template.replace("NAME", name)
+    text = f"# yaml-language-server: $schema={schema_path().as_posix()}\n{text}"
     parse_sweep(text, f"{name}.yaml")  # before the path is used: the name is that of a folder
     try:
         with path.open("x", encoding="utf-8") as file:
@@ -169,10 +172,31 @@ def _say_other_settings(state: SweepState) -> None:
         say(f"note: {others} trials of other settings are in this folder too; they are not counted here")
 
 
-def _say_if_nothing_is_done(state: SweepState) -> None:
-    """Say what else is there before everything is trained: an option may have been forgotten."""
-    if not state.count().done:
-        _say_other_settings(state)
+LONG = 600.0  # seconds: a run that will take longer says so before it starts
+
+
+def _say_if_nothing_is_done(state: SweepState, space: str, slots: int | None) -> None:
+    """Say what else is there before everything is trained, since an option may have been forgotten, and the
+    time if it is long.
+
+    slots: packs that run at once; None where that is not known here
+    """
+    if state.count().done:
+        return
+    _say_other_settings(state)
+    if slots is not None and (seconds := _rough_seconds(state, slots)) > LONG:
+        say(f"about {duration(seconds)} on CPUs, a rough estimate; more: dfa-tune plan {shlex.quote(space)}")
+
+
+def _rough_seconds(state: SweepState, slots: int) -> float:
+    """The time that a sweep will take of which nothing is done."""
+    import pandas as pd
+
+    from dfa_tune.orchestration.packs.time_estimate import estimate
+
+    ready, remaining = state.ready(), state.count().remaining
+    guess = estimate(ready, remaining - len(ready), pd.DataFrame({"device": []}))
+    return 0.0 if guess is None else guess.wall(slots, remaining)
 
 
 def _say_other_titles(sweep: Sweep, results: str) -> None:
@@ -238,6 +262,11 @@ def run(
     )
     from rich.console import Console
 
+    from dfa_tune.orchestration.cluster.session import available_cpus
+
+    slots = None if address is not None else max(1, available_cpus() // cpus_per_pack)
+    if slots is not None and max_concurrent is not None:
+        slots = min(slots, max_concurrent)
     _say_same_methods(sweep)
     _say_other_titles(sweep, results)
     try:
@@ -248,7 +277,7 @@ def run(
             resources=resources,
             console=Console(),
             meanwhile=_import_matplotlib,
-            begin=_say_if_nothing_is_done,
+            begin=lambda state: _say_if_nothing_is_done(state, space, slots),
         )
     except KeyboardInterrupt:
         say(
@@ -267,6 +296,8 @@ def run(
         say(f"Nothing left to do: all {outcome.count.planned} trials of {sweep.name} are done.")
     _show_results(sweep, results, data, redraw=outcome.trained + outcome.taken_over > 0)
     say_claims(sweep, results, data, ended=True)
+    if outcome.trained and outcome.trained == outcome.count.done == outcome.count.planned:
+        _say_what_next(space, results)
     if outcome.failed or outcome.count.remaining:
         for (name, cause), trials in outcome.failed_methods.items():
             say(f"failed: {name}: {cause} ({trials} trials)", error=True)
@@ -326,6 +357,13 @@ def _import_matplotlib() -> None:
     """Import what the figure at the end needs; it takes a second."""
     import matplotlib.backends.backend_agg
     import matplotlib.backends.backend_svg  # noqa: F401
+
+
+def _say_what_next(space: str, results: str) -> None:
+    """Say, after a first run, what can be done with its results."""
+    where = shlex.join([space, *(["--results", results] if results != "results" else [])])
+    say(f"next     dfa-tune report {where}   all of it on one page, to sort and filter")
+    say(f"         dfa-tune summary {where} --format latex   the table for a paper; csv and markdown too")
 
 
 def _show_results(sweep: Sweep, results: str, data: Path | None, *, redraw: bool) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -12,6 +14,14 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+
+from dfa_tune.cli.sweeps import _say_if_nothing_is_done
+from dfa_tune.planning.plan import Plan
+from dfa_tune.planning.state import SweepState
+from dfa_tune.planning.sweep import parse_sweep
+from dfa_tune.problems.digits import DIGEST
+from dfa_tune.results.schema import SCHEMA
+from dfa_tune.results.store import Store
 
 
 def test_a_run_trains_every_trial_once_and_says_where_things_are(ran) -> None:
@@ -24,6 +34,7 @@ def test_a_run_trains_every_trial_once_and_says_where_things_are(ran) -> None:
     for part in ("bp-sgd", "dfa-sgd", "bp-adam", "95% interval", "tiny.png", "epochs"):
         assert part in process.stdout
     assert (results / "tiny" / "figures" / "tiny.svg").is_file()
+    assert f"next     dfa-tune report {shlex.quote(str(ran.space))} --results" in process.stdout
     assert "Traceback" not in process.stderr
 
 
@@ -50,6 +61,7 @@ def test_running_again_finds_nothing_to_do_and_starts_neither_ray_nor_torch(ran,
     process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert process.returncode == 0, process.stderr
     assert "Nothing left to do" in process.stdout
+    assert "next  " not in process.stdout
     assert {path: path.stat().st_mtime_ns for path in (results / "tiny" / "epochs").iterdir()} == before
 
 
@@ -221,6 +233,9 @@ def test_init_writes_a_space_that_is_planned_and_replaces_no_file(
     assert invoke("init", "depth")[0] == 0
     text = (tmp_path / "depth.yaml").read_text()
     assert "NAME" not in text
+    schema = re.search(r"^# yaml-language-server: \$schema=(.*)$", text, re.MULTILINE)
+    assert schema is not None
+    assert Path(schema[1]).is_file()
     code, out, _ = invoke("plan", "depth.yaml")
     assert code == 0
     assert "32 planned" in out  # four methods with five rates and three repetitions each
@@ -237,3 +252,17 @@ def test_init_refuses_what_is_no_name(
     assert invoke("init", name)[0] == 2
     assert not list(tmp_path.parent.glob("*.yaml"))
     assert not list(tmp_path.iterdir())
+
+
+def test_a_long_run_says_how_long_it_will_take_and_a_short_one_does_not(
+    tmp_path: Path, tiny: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for epochs in (2, 2_000_000 // 4):
+        sweep = parse_sweep(tiny, "tiny.yaml", overrides=[f"training.epochs={epochs}"])
+        state = SweepState(Plan(sweep, DIGEST), Store(tmp_path, "tiny"), SCHEMA.empty_table().to_pandas())
+        _say_if_nothing_is_done(state, "my space.yaml", slots=2)
+    # 10 trials of 500,000 epochs of 4 steps, each at least half a millisecond, on two cores
+    (said,) = capsys.readouterr().out.splitlines()
+    hours = re.match(r"about (\d+) h|about 1 day", said)
+    assert hours, said
+    assert said.endswith("more: dfa-tune plan 'my space.yaml'")
