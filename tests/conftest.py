@@ -24,6 +24,18 @@ ROOT = Path(__file__).resolve().parent.parent
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
+# Tests here start Ray, or whole commands with deadlines: with several test processes they share one of them, so
+# that they do not take the cores from each other
+OF_ONE_PROCESS = tuple(str(ROOT / "tests" / name) for name in ("cli", "faults", "orchestration"))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What `pytest -n 2 --dist loadgroup` keeps together."""
+    for item in items:
+        if str(item.path).startswith(OF_ONE_PROCESS):
+            item.add_marker(pytest.mark.xdist_group("ray"))
+
+
 @pytest.fixture(autouse=True)
 def no_settings_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
     """Data sets are where a test says, whatever this shell has in its environment."""
