@@ -58,7 +58,7 @@ def check(store: Store, numerics: int | None = None) -> list[Finding]:
     if any(finding.path == store.path() for finding in found):
         return found
     linked = {finding.path for finding in found}
-    for name in ("epochs", "weights", "extras", "checkpoints", "leases", "failures", PARTIAL):
+    for name in ("epochs", "weights", "extras", "rungs", "checkpoints", "leases", "failures", PARTIAL):
         if store.path(name) not in linked:
             look = (
                 _epochs(store.epochs, linked, numerics) if name == "epochs" else _others(store, name, linked)
@@ -98,7 +98,7 @@ def _copies(folder: Folder, files: reader.Files) -> Iterator[Finding]:
     counting = files.copies().files()
     for position, (name, table) in enumerate(files.tables.items()):
         trials = set(pc.unique(table["trial_id"]).to_pylist())
-        whole = Copies(table, np.zeros(len(table), np.int64)).complete()
+        whole = set(Copies(table, np.zeros(len(table), np.int64)).files())
         if torn := trials - whole:
             yield Finding("incomplete", folder.full(name), f"{len(torn)} trials, among them {min(torn)}")
         if copies := {trial for trial in whole if counting[trial] != position}:
@@ -129,7 +129,7 @@ def _wrong(folder_name: str, folder: Folder, name: str) -> tuple[str, str] | Non
         whole = checksum.intact(content)
         if whole is False or (whole is None and folder_name == "checkpoints"):
             return "damaged", "its content is not what its checksum says"
-    elif folder_name == "extras":
+    elif folder_name in ("extras", "rungs"):
         try:
             ParquetFile(content).read()
         except DamagedFileError as error:

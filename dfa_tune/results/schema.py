@@ -68,6 +68,7 @@ SCHEMA = pa.schema(
         **dict.fromkeys(METRICS, pa.float64()),
         **dict.fromkeys(BY_LAYER, BY_LAYER_TYPE),
         "diverged": pa.bool_(),
+        "stopped": pa.bool_(),  # by `tuning.stop`: later epochs are missing; null in files from before
         "seconds": pa.float64(),
     }
 )

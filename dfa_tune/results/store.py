@@ -30,6 +30,11 @@ WEIGHTS = ".safetensors"
 NAME = r"[A-Za-z0-9_-]+"  # of a sweep's folder
 
 
+def rung_file(pack_id: str, epoch: int) -> str:
+    """The name in the folder `rungs` of what a pack has after this epoch."""
+    return f"{pack_id}-{epoch}.parquet"
+
+
 @dataclass(frozen=True)
 class Recorded:
     """A finished trial: its rows, and the metadata and the path of the file that has them."""
@@ -107,19 +112,23 @@ class Store:
                 raise UserError(f"{error}; choose another --results") from None
 
     def publish(
-        self, stem: str, rows: pd.DataFrame | Sequence[Mapping[str, Any]], metadata: Mapping[str, str]
+        self,
+        stem: str,
+        rows: pd.DataFrame | Sequence[Mapping[str, Any]],
+        metadata: Mapping[str, str],
+        folder: str = "epochs",
     ) -> str:
         """Write the rows of whole trials as `epochs/<stem>.parquet`, at once and durably; returns its path.
 
         A file of that stem is replaced: a stem stands for a set of trials. Raises ValueError if the rows are
-        not as `schema.table` wants them or not those of complete trials, UserError if they cannot be
-        written.
+        not as `schema.table` wants them or not those of whole trials, UserError if they cannot be written.
+        `folder`: where else to write; `rungs` has trials that wait for a decision whether they are stopped.
         """
         if not stem or stem.startswith((".", "_")) or "/" in stem:
             raise ValueError(f"stem {stem!r}: readers would not find it")
         table = schema.table(rows, metadata)
         copies = Copies(table, np.zeros(len(table), np.int64))
-        if torn := set(table["trial_id"].to_pylist()) - copies.complete():
+        if torn := set(table["trial_id"].to_pylist()) - copies.files().keys():
             raise ValueError(f"trial {min(torn)}: not all of its evaluated epochs are there")
         if len(copies.rows()) < len(table):
             raise ValueError(f"{stem}: a trial has an epoch twice")
@@ -128,7 +137,7 @@ class Store:
             reader.parse(content, stem)  # what readers would pass over must not be taken for published
         except DamagedFileError as error:
             raise ValueError(f"{stem}: {error}") from None
-        return self.epochs.put(f"{stem}.parquet", content)
+        return self.folder(folder).put(f"{stem}.parquet", content)
 
     def read(
         self, trial_ids: Collection[str] | None = None, columns: Sequence[str] | None = None
@@ -158,6 +167,30 @@ class Store:
         except DamagedFileError as error:
             raise UserError(f"{self.epochs.full(name)} is damaged: {error}") from None
 
+    def read_rungs(self, but: Set[str] = frozenset()) -> tuple[pd.DataFrame, set[str]]:
+        """The rows so far of trials that wait for a decision whether they are stopped, as stopped ones.
+
+        From all files of the folder `rungs` but those named; and the names of the files read.
+        """
+        files = reader.read_files(self.folder("rungs"), but=but)
+        return _complete(files), files.tables.keys() | files.damaged.keys()
+
+    def publish_stopped(self, trial_ids: Set[str]) -> None:
+        """Write the rows that `rungs` has of these trials into `epochs`, with the metadata that they have."""
+        files = reader.read_files(self.folder("rungs"))
+        counting = files.copies().files()
+        for position, table in enumerate(files.tables.values()):
+            if own := {trial for trial in trial_ids if counting.get(trial) == position}:
+                rows = table.filter(pc.is_in(table["trial_id"], pa.array(own, pa.string())))
+                self.epochs.put(f"stopped-{digest(own)}.parquet", parquet_file.encode(rows))
+
+    def clear_rungs(self, decided: Set[str]) -> None:
+        """Remove the files of `rungs` whose trials are all `decided`: finished, or published as stopped."""
+        folder = self.folder("rungs")
+        for name, table in reader.read_files(folder, ["trial_id"]).tables.items():
+            if set(table["trial_id"].to_pylist()) <= decided:
+                folder.remove(name)
+
     def find(self, trial_id: str) -> Recorded | None:
         """The trial's rows and its file's metadata; None unless it is complete."""
         files = self.files(complete.COLUMNS)
@@ -177,6 +210,10 @@ class Store:
     def done(self) -> set[str]:
         """The ids of the trials that are complete in valid files; reads no more than tells that."""
         return self.files(complete.COLUMNS).copies().complete()
+
+    def whole(self) -> set[str]:
+        """As `done`, and those that were stopped."""
+        return set(self.files(complete.COLUMNS).copies().files())
 
     def files(self, columns: Sequence[str] | None = None, but: Set[str] = frozenset()) -> Files:
         """The tables of the valid files, except those named in `but`; warns of the damaged ones."""
@@ -228,9 +265,11 @@ class Store:
     def _whole(self, wanted: Set[str]) -> Iterator[tuple[set[str], pa.Table]]:
         """Of each file the wanted trials whose copy in it counts, and their rows; `wanted` may shrink."""
         files = self.files(complete.COLUMNS)
-        by_file: dict[int, set[str]] = {}
-        for trial, position in files.copies().files().items():
-            by_file.setdefault(position, set()).add(trial)
+        copies, by_file = files.copies(), dict[int, set[str]]()
+        finished = copies.complete()
+        for trial, position in copies.files().items():
+            if trial in finished:  # what was stopped was stopped by the other sweep's rules
+                by_file.setdefault(position, set()).add(trial)
         for position, name in enumerate(files.tables):
             if found := by_file.get(position, set()) & wanted:
                 try:

@@ -4,8 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dfa_tune.results import schema
+from dfa_tune.results import maintenance, schema
 from dfa_tune.results.complete import Copies, by_preference
+from dfa_tune.results.store import Store
 
 
 @pytest.mark.parametrize("missing", [0, 1, 2])
@@ -138,3 +139,47 @@ ROW = {
     "epoch": 1,
     "diverged": False,
 }
+
+
+# -- stopped trials
+
+
+def stopped(rows, trial: str, last: int):
+    return [row | {"stopped": True} for row in rows(trial, epochs=9) if row["epoch"] <= last]
+
+
+def test_a_stopped_trial_is_read_and_is_not_done(store, rows):
+    store.publish("1", stopped(rows, "a", 2), {})
+    assert store.read().epoch.tolist() == [1, 2]
+    assert (store.done(), store.whole()) == (set(), {"a"})
+    assert store.find("a") is not None
+
+
+def test_a_stopped_trial_that_lacks_an_epoch_is_not_read(store, rows, write):
+    write("1", stopped(rows, "a", 4)[1:])
+    write("2", [row | {"stopped": row["epoch"] == 2} for row in rows("b", epochs=9)[:2]])
+    assert store.read().empty
+
+
+def test_of_stopped_copies_the_longest_counts_and_a_complete_one_before_all(store, rows):
+    store.publish("1", stopped(rows, "a", 2), {})
+    store.publish("2", stopped(rows, "a", 4), {})
+    assert store.read().epoch.tolist() == [1, 2, 3, 4]
+    store.publish("3", rows("a", epochs=9), {})
+    assert store.read().epoch.tolist() == list(range(1, 10))
+    assert store.done() == {"a"}
+
+
+def test_shorter_copies_are_dropped_by_maintenance(store, rows, epochs):
+    store.publish("1", stopped(rows, "a", 2), {})
+    store.publish("2", rows("a", epochs=9) + stopped(rows, "b", 3), {})
+    assert maintenance.drop_copies(store) == ["1.parquet"]
+    store.publish("3", stopped(rows, "b", 1), {})
+    maintenance.compact(store)
+    assert store.read().groupby("trial_id").size().to_dict() == {"a": 9, "b": 3}
+    assert sum(len(pd.read_parquet(path)) for path in epochs.glob("*.parquet")) == 12
+
+
+def test_no_other_sweep_takes_a_stopped_trial_over(store, rows, tmp_path):
+    Store(store.location, "sibling").publish("1", stopped(rows, "a", 2) + rows("b", epochs=9), {})
+    assert store.take_over({"a": ("tune", None), "b": ("tune", None)}) == {"b"}
