@@ -100,7 +100,7 @@ def _learning(trial: Trial, epoch: int) -> float:
 
 
 def _records(trial: Trial, accuracy: Accuracy) -> list[dict[str, Any]]:
-    epochs = range(1, trial.training.epochs + 1)
+    epochs = range(1, (trial.until or trial.training.epochs) + 1)
     values = [accuracy(trial, epoch) for epoch in epochs]
     return [
         {
@@ -111,6 +111,7 @@ def _records(trial: Trial, accuracy: Accuracy) -> list[dict[str, Any]]:
             "test_accuracy": value,
             "gradient_alignment_by_layer": None if value is None else [value],
             "diverged": None in values,
+            "stopped": trial.until is not None,
             "seconds": 0.1,
         }
         for epoch, value in zip(epochs, values, strict=True)

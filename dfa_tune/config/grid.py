@@ -11,7 +11,16 @@ from typing import Any, get_args, get_origin
 from pydantic import BaseModel
 
 from dfa_tune.config.method import Method
-from dfa_tune.config.schema import MethodEntry, Rates, Space, parse_rates
+from dfa_tune.config.schema import MethodEntry, RateRange, Rates, Space, parse_rates
+from dfa_tune.config.tuned import (
+    Listed,
+    Parameter,
+    check_sampler,
+    combinations,
+    parameters,
+    rate_parameter,
+    searched,
+)
 from dfa_tune.config.validation import Path, Source, shown, unknown_key
 from dfa_tune.errors import UserError, did_you_mean
 from dfa_tune.learning.settings import Network, Training, optimizer_options
@@ -68,12 +77,12 @@ def methods(space: Space, source: Source) -> dict[Method, MethodRates]:
     for optimizer, value in space.learning_rates.items():
         path = ("learning_rates", optimizer)
         _check_name(OPTIMIZERS, optimizer, path, source)
-        by_optimizer[optimizer] = parse_rates(value, path, source)
+        by_optimizer[optimizer] = _rates(value, path, space, source)
     found: dict[Method, MethodRates | None] = {}
     for index, content in enumerate(space.methods):
         path = ("methods", index)
         entry = source.validate(MethodEntry, content, path)
-        own = _own_rates(entry, (*path, "learning_rate"), source)
+        own = _own_rates(entry, (*path, "learning_rate"), space, source)
         for method in _combinations(entry, path, source):
             before = found.get(method)
             if before is not None and own is not None and before.rates != own.rates:
@@ -89,10 +98,17 @@ def methods(space: Space, source: Source) -> dict[Method, MethodRates]:
     }
 
 
-def _own_rates(entry: MethodEntry, path: Path, source: Source) -> MethodRates | None:
+def _own_rates(entry: MethodEntry, path: Path, space: Space, source: Source) -> MethodRates | None:
     if entry.learning_rate is None:
         return None
-    return MethodRates(parse_rates(entry.learning_rate, path, source), entry.learning_rate)
+    return MethodRates(_rates(entry.learning_rate, path, space, source), entry.learning_rate)
+
+
+def _rates(value: Any, path: Path, space: Space, source: Source) -> Rates:
+    rates = parse_rates(value, path, source)
+    if isinstance(rates, RateRange) and rates.points is None and space.tuning.sampler == "grid":
+        raise source.error((*path, "points"), "missing, and there is no default")
+    return rates
 
 
 def _combinations(entry: MethodEntry, path: Path, source: Source) -> Iterable[Method]:
@@ -142,8 +158,8 @@ def entry_of(method: Method, rates: MethodRates) -> dict[str, Any]:
 
 def points(
     space: Space, source: Source, chosen: Mapping[Method, MethodRates]
-) -> tuple[list[str], tuple[Point, ...]]:
-    """The dotted keys of the axes, and the points: every combination of the axes' values.
+) -> tuple[list[str], tuple[Point, ...], dict[str, Parameter]]:
+    """The dotted keys of the axes, the points (every combination of the axes' values), and `tuning.with`.
 
     Raises UserError where a value is not valid, or where there would be too many trials.
     """
@@ -162,15 +178,31 @@ def points(
         if _is_axis(model, name, key, value, source)
     }
     at = _tuning_at(space.tuning.at, models, axes, source)
-    _check_count(space, axes, at, chosen, source)
+    check_sampler(space, source)
+    further = parameters(space, axes, source)
+    _check_count(space, axes, at, chosen, further, source)
     variants = [
         _variants(models[name], name, groups[name], axes, at.get(name, {}), source) for name in models
     ]
     names = list(space.optimizers)
     found = tuple(_point(names, *combination) for combination in itertools.product(*variants))
-    _check_loss(found, source)
-    _check_depth(found, chosen, source)
-    return list(axes), found
+    tried = [variant for point in found for variant in _tried(point, further)]
+    _check_loss(tried, source)
+    _check_depth(tried, chosen, source)
+    _check_trials(space, found, chosen, further, source)
+    _check_rungs(space, found, source)
+    return list(axes), found, further
+
+
+def _tried(point: Point, further: Mapping[str, Parameter]) -> Iterable[Point]:
+    """The point itself, and with each loss and each network that `tuning.with` tries there."""
+    yield point
+    for key in ("training.loss", "network.hidden"):
+        group, _, name = key.partition(".")
+        parameter = further.get(key)
+        for value in parameter.values if isinstance(parameter, Listed) else ():
+            own = getattr(point, group).model_copy(update={name: value})
+            yield Point(**vars(point) | {group: own})
 
 
 def _problem_settings(problem: Group, source: Source) -> type[BaseModel]:
@@ -245,21 +277,59 @@ def _check_count(
     axes: Mapping[str, list[Any]],
     at: Mapping[str, Group],
     chosen: Mapping[Method, MethodRates],
+    further: Mapping[str, Parameter],
     source: Source,
 ) -> None:
     """Raises UserError where the space means too many trials; counts them without making them."""
     fixed = {f"{group}.{name}" for group, names in at.items() for name in names}
     points = math.prod(len(values) for values in axes.values())
     tuned_points = math.prod(len(values) for key, values in axes.items() if key not in fixed)
-    tuned = sum(len(own.rates) + space.tuning.refine for own in chosen.values() if len(own.rates) > 1)
+    settings = math.prod(combinations([parameter], "grid") for parameter in further.values())
+    grids = [len(own.rates) * settings for own in chosen.values()]
+    tuned = sum((space.tuning.trials or grid) + space.tuning.refine for grid in grids if grid > 1)
     trials = points * len(chosen) * space.repetitions.max + tuned_points * tuned * space.tuning.seeds
     if trials > MAX_TRIALS:
         raise source.error(
             (),
-            f"{trials:,} trials ({len(chosen)} methods at {points:,} points of the axes); valid: at most"
+            f"{trials:,.0f} trials ({len(chosen)} methods at {points:,} points of the axes); valid: at most"
             f" {MAX_TRIALS:,}."
-            " Shorten an axis, the learning rates, tuning.refine, tuning.seeds or repetitions",
+            " Shorten an axis, the learning rates, tuning.with, tuning.trials, tuning.refine, tuning.seeds or"
+            " repetitions",
         )
+
+
+def _check_trials(
+    space: Space,
+    points: Iterable[Point],
+    chosen: Mapping[Method, MethodRates],
+    further: Mapping[str, Parameter],
+    source: Source,
+) -> None:
+    """Raises UserError where more settings are to be drawn than there are."""
+    for point in points if space.tuning.trials is not None else ():
+        for method, own in chosen.items():
+            known = searched(method, point.tuned_at or point, rate_parameter(own.rates), further)
+            count = combinations(known.values(), space.tuning.sampler)
+            if 1 < count < (space.tuning.trials or 0):
+                raise source.error(
+                    ("tuning", "trials"),
+                    f"method {method.name} has {count:g} settings; valid: at most {count:g}",
+                    space.tuning.trials,
+                )
+
+
+def _check_rungs(space: Space, points: Iterable[Point], source: Source) -> None:
+    """Raises UserError where a trial has no row at an epoch after which trials are stopped, or ends there."""
+    for training in (p.training for each in points for p in (each, each.tuned_at or each)):
+        every, epochs = training.evaluate_every, training.epochs
+        for rung in space.tuning.rungs:
+            if rung >= epochs or rung % every:
+                tested = "epochs" if every == 1 else f"multiples of {every}, the epochs that are tested,"
+                raise source.error(
+                    ("tuning", "stop", "after"),
+                    f"valid: {tested} below a trial's {epochs}",
+                    list(space.tuning.rungs),
+                )
 
 
 Variant = tuple[Any, Any]  # the settings of a group, and those at which its learning rates are tuned

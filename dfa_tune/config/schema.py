@@ -31,11 +31,14 @@ Natural = Annotated[int, Field(ge=1, le=1_000_000_000, strict=True)]
 
 
 class RateRange(Settings):
-    """Log-spaced learning rates, both ends included; they are computed when asked for, not before."""
+    """Log-spaced learning rates, both ends included; they are computed when asked for, not before.
+
+    `points` is None where rates are drawn from the range instead.
+    """
 
     low: Positive
     high: Positive
-    points: Annotated[int, Field(ge=2, le=1_000_000_000, strict=True)]
+    points: Annotated[int, Field(ge=2, le=1_000_000_000, strict=True)] | None = None
 
     @model_validator(mode="after")
     def _ascending(self) -> RateRange:
@@ -46,16 +49,22 @@ class RateRange(Settings):
         return self
 
     def __len__(self) -> int:
-        return self.points
+        return self.points or 2
 
     def values(self) -> tuple[float, ...]:
         """Ascending, rounded to 6 significant digits, so that trial ids are the same on every machine."""
-        low, step = math.log(self.low), (math.log(self.high) - math.log(self.low)) / (self.points - 1)
-        inner = (math.exp(low + step * i) for i in range(1, self.points - 1))
-        return tuple(sorted({round_rate(rate) for rate in (self.low, *inner, self.high)}))
+        return spaced(self.low, self.high, len(self), log=True)
 
 
 Rates = RateRange | tuple[float, ...]  # a tuple is ascending, each rate once; a single rate is not tuned
+
+
+def spaced(low: float, high: float, points: int, *, log: bool) -> tuple[float, ...]:
+    """`points` values from `low` to `high`, evenly spaced or log-spaced, with 6 significant digits each."""
+    first, last = (math.log(low), math.log(high)) if log else (low, high)
+    inner = (first + (last - first) / (points - 1) * i for i in range(1, points - 1))
+    between = map(math.exp, inner) if log else inner
+    return tuple(sorted({round_rate(value) for value in (low, *between, high)}))
 
 
 class MethodEntry(Settings):
@@ -72,6 +81,23 @@ class MethodEntry(Settings):
         return DEFAULT_FEEDBACK if value is None else value
 
 
+class Stop(Settings):
+    """Successive halving: after each of these epochs, the best `keep` of the trials are trained further."""
+
+    after: Annotated[tuple[Natural, ...], Field(min_length=1)]
+    keep: Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)]
+
+    @field_validator("after")
+    @classmethod
+    def _ascending(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+        if list(value) != sorted(set(value)):
+            raise ValueError("valid: epochs in ascending order, each once, such as [3, 7]")
+        return value
+
+
+Sampler = Literal["grid", "random", "tpe"]
+
+
 class Tuning(Settings):
     """How learning rates are compared. `window` counts rows; in a loaded sweep it is always a number."""
 
@@ -81,11 +107,21 @@ class Tuning(Settings):
     seeds: Natural = 1  # the score of a learning rate is its mean over so many seeds
     refine: Annotated[int, Field(ge=0, le=1_000_000_000, strict=True)] = 0
     at: dict[str, Any] = Field(default_factory=dict)
+    # Chosen together with the learning rate: lists or ranges, by dotted key (see `config.tuned`)
+    with_: dict[str, Any] = Field(default_factory=dict, alias="with")
+    sampler: Sampler = "grid"
+    trials: Natural | None = None  # settings that `random` and `tpe` try for each method
+    stop: Stop | None = None  # null: every trial is trained to its last epoch
 
     @property
     def lower_is_better(self) -> bool:
         """Whether the metric is a loss."""
         return self.metric.endswith("_loss")
+
+    @property
+    def rungs(self) -> tuple[int, ...]:
+        """The epochs after which trials may be stopped."""
+        return self.stop.after if self.stop is not None else ()
 
 
 class HalfWidth(Settings):

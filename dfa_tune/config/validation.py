@@ -79,7 +79,7 @@ class Source:
         for name, about in model.model_fields.items():
             if name not in data or about.annotation is Any:
                 continue
-            value, kinds = data[name], set(_leaves(about.annotation))
+            value, kinds = data[name], set(leaf_types(about.annotation))
             if isinstance(value, bool) and bool not in kinds and kinds & {int, float}:
                 number = "a number" if float in kinds else "a whole number"
                 raise self.error((*path, name), f"valid: {number}", value)
@@ -137,7 +137,7 @@ def _model_at(place: Path, model: type[BaseModel]) -> type[BaseModel]:
     """The model that `place` lies in, within `model`; of a union, its first member."""
     for key in place:
         if isinstance(key, str) and key in model.model_fields:
-            leaves = _leaves(model.model_fields[key].annotation)
+            leaves = leaf_types(model.model_fields[key].annotation)
             models = [leaf for leaf in leaves if isinstance(leaf, type) and issubclass(leaf, BaseModel)]
             model = models[0] if models else model
     return model
@@ -171,12 +171,12 @@ def _has(data: Any, key: Any) -> bool:
     return isinstance(data, dict) and key in data
 
 
-def _leaves(annotation: Any) -> Iterable[Any]:
+def leaf_types(annotation: Any) -> Iterable[Any]:
     """The types that an annotation allows, without None."""
     parts = get_args(annotation)[:1] if hasattr(annotation, "__metadata__") else get_args(annotation)
     if not parts:
         return [] if annotation is type(None) else [annotation]
-    return [leaf for part in parts for leaf in _leaves(part)]
+    return [leaf for part in parts for leaf in leaf_types(part)]
 
 
 def _same_branch(key: str, dotted: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import torch
@@ -13,6 +13,12 @@ from dfa_tune.learning.metrics import ALIGNMENTS, BY_LAYER
 
 SUMS = ("sum.loss", "sum.correct")
 ALIGNMENT = "alignment."
+SHARED = ("position", "clock")  # what a pack has once, not for each member
+
+
+def state_of_members(state: Mapping[str, Tensor], members: Sequence[int]) -> dict[str, Tensor]:
+    """The state of a pack of these members alone, by their positions in the pack that `state` is of."""
+    return {name: tensor if name in SHARED else tensor[list(members)] for name, tensor in state.items()}
 
 
 class Position(NamedTuple):

@@ -127,11 +127,15 @@ class PackTraining:
         """Train to the end of an epoch, and give its rows: none where it is not evaluated."""
         return self._run(math.inf)
 
-    def advance(self, seconds: float) -> list[dict[str, Any]]:
-        """Train for about so many seconds, at least one batch, and give the rows of the epochs that ended."""
+    def advance(self, seconds: float, until: int | None = None) -> list[dict[str, Any]]:
+        """Train for about so many seconds, at least one batch, and give the rows of the epochs that ended.
+
+        `until`: not beyond this epoch.
+        """
+        last = self.training.epochs if until is None else until
         deadline = time.perf_counter() + seconds
-        rows = [] if self.finished else self._run(deadline)
-        while not self.finished and time.perf_counter() < deadline:
+        rows = [] if self.epochs_ended >= last else self._run(deadline)
+        while self.epochs_ended < last and time.perf_counter() < deadline:
             rows += self._run(deadline)
         return rows
 

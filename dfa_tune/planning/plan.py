@@ -6,107 +6,21 @@ them to find the next trials, readers to find which results belong to a search s
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from dfa_tune.config.method import Method
-from dfa_tune.config.schema import round_rate
+from dfa_tune.config.tuned import LEARNING_RATE, Parameter, combinations, searched
+from dfa_tune.planning.candidates import Values, apply, grid, recorded
 from dfa_tune.planning.trial import Trial
+from dfa_tune.planning.tuning import Budget, Choice, Ended, Scores, Tuning
 from dfa_tune.registry import RULES
 
 if TYPE_CHECKING:
     from dfa_tune.planning.sweep import Point, Sweep  # which plans a space to check its claims
 
-Scores = Mapping[str, float]
 Digests = str | None | Mapping[str, str | None]
-
-
-@dataclass(frozen=True)
-class Choice:
-    """The learning rate that was chosen, and its score; None where the rate was given, not tuned.
-
-    `at_edge`: it is the lowest or highest rate tried, so a better one may lie outside the range. Where all
-    rates diverged, the score is NaN and the rate is the lowest. `by_seed`: the score of each tuning seed.
-    """
-
-    learning_rate: float
-    score: float | None
-    at_edge: bool
-    by_seed: tuple[float, ...] = ()
-
-
-class Tuning:
-    """The search for the learning rate of a method at a point; several cells may use its result.
-
-    Each rate is tried with every one of the `seeds`, and its score is their mean. A seed that diverged counts
-    as it is: the score is then NaN, and the rate does not win.
-    """
-
-    def __init__(
-        self, base: Trial, rates: Sequence[float], seeds: Sequence[int], refine: int, lower_is_better: bool
-    ) -> None:
-        self._base, self._rates, self._seeds = base, list(rates), seeds
-        self.trials = self._at(rates)
-        self._refine = refine
-        self._sign = -1.0 if lower_is_better else 1.0
-        self._refined: dict[float, list[Trial]] = {}
-
-    def refine_trials(self, scores: Scores) -> list[Trial] | None:
-        """The second round, between the neighbours of the best rate; None until the first is scored."""
-        best = self._best(self.trials, scores)
-        if best is None:
-            return None
-        rate = best[0]
-        if rate not in self._refined:
-            self._refined[rate] = self._at(between(self._rates, rate, self._refine))
-        return self._refined[rate]
-
-    def choice(self, scores: Scores) -> Choice | None:
-        """The best rate of both rounds; None until all of their scores are known."""
-        refined = self.refine_trials(scores)
-        if refined is None:
-            return None
-        tried = [*self.trials, *refined]
-        best = self._best(tried, scores)
-        if best is None:
-            return None
-        rate, score = best
-        rates = [trial.learning_rate for trial in tried]
-        by_seed = tuple(scores[trial.id] for trial in tried if trial.learning_rate == rate)
-        return Choice(rate, score, rate in (min(rates), max(rates)), by_seed)
-
-    def best_so_far(self, scores: Scores) -> Choice | None:
-        """The best of the rates whose scores are known; None before the first score that is a number."""
-        due = self.due(scores)
-        unknown = {trial.learning_rate for trial in due if math.isnan(scores.get(trial.id, math.nan))}
-        known = [trial for trial in due if trial.learning_rate not in unknown]
-        best = self._best(known, scores) if known else None
-        return None if best is None else Choice(*best, at_edge=False)
-
-    def due(self, scores: Scores) -> list[Trial]:
-        """The trials of the first round, and of the second once it is known."""
-        return self.trials + (self.refine_trials(scores) or [])
-
-    def _best(self, trials: list[Trial], scores: Scores) -> tuple[float, float] | None:
-        """The best learning rate and its score: the lower rate of two equals, the lowest if all are NaN.
-
-        None until all scores are known.
-        """
-        by_rate: dict[float, list[float]] = {}
-        for trial in sorted(trials, key=lambda trial: trial.learning_rate):
-            if (value := scores.get(trial.id)) is None:
-                return None
-            by_rate.setdefault(trial.learning_rate, []).append(value)
-        means = {rate: sum(values) / len(values) for rate, values in by_rate.items()}
-        signed = {rate: -math.inf if math.isnan(mean) else self._sign * mean for rate, mean in means.items()}
-        best = max(signed, key=lambda rate: signed[rate])  # of equals the first
-        return best, means[best]
-
-    def _at(self, rates: Sequence[float]) -> list[Trial]:
-        """A trial for each rate and seed, by ascending rate."""
-        return [replace(self._base, learning_rate=rate, seed=seed) for rate in rates for seed in self._seeds]
 
 
 class Cell:
@@ -122,7 +36,7 @@ class Cell:
         self.method, self.axes = method, axes
         self.repeats = repeats  # at the lowest rate; the rate that they run at is chosen later
         self._tuning, self._owner = tuning, owner
-        self._chosen: dict[float, list[Trial]] = {}
+        self._chosen: dict[tuple[Any, ...], list[Trial]] = {}
 
     @property
     def tune_trials(self) -> list[Trial]:
@@ -142,7 +56,19 @@ class Cell:
     def repeat_trials(self, scores: Scores) -> list[Trial] | None:
         """As many repetitions as there may be, in order; None until their learning rate is chosen."""
         choice = self.choice(scores)
-        return None if choice is None else self._at(choice.learning_rate)
+        return None if choice is None else self._at({LEARNING_RATE: choice.learning_rate, **choice.values})
+
+    def stopped(self, scores: Scores) -> set[str]:
+        """The ids of the trials of this cell's own tuning that were stopped."""
+        return self._tuning.stopped(scores) if self._tuning is not None and self._owner else set()
+
+    def ended(self, scores: Scores) -> list[Ended]:
+        """The settings of this cell's own tuning that have ended or were stopped."""
+        return self._tuning.ended(scores) if self._tuning is not None and self._owner else []
+
+    def budget(self, scores: Scores) -> Budget:
+        """What the tuning has taken that this cell uses, its own or that of another cell."""
+        return Budget() if self._tuning is None else self._tuning.budget(scores)
 
     def tuning_due(self, scores: Scores) -> list[Trial]:
         """The trials of this cell's own tuning that are known so far, done or not."""
@@ -152,10 +78,11 @@ class Cell:
         """Every trial of this cell that is known so far, done or not; no other cell has any of them."""
         return self.tuning_due(scores) + (self.repeat_trials(scores) or [])
 
-    def _at(self, rate: float) -> list[Trial]:
-        if rate not in self._chosen:
-            self._chosen[rate] = [replace(trial, learning_rate=rate) for trial in self.repeats]
-        return self._chosen[rate]
+    def _at(self, values: Values) -> list[Trial]:
+        key = tuple(values.values())
+        if key not in self._chosen:
+            self._chosen[key] = [apply(trial, values) for trial in self.repeats]
+        return self._chosen[key]
 
 
 class Plan:
@@ -174,10 +101,9 @@ class Plan:
         self.sweep = sweep
         self._digests = data_digest
         self._tunings: dict[str, Tuning] = {}
+        self._bases: list[tuple[Trial, Mapping[str, Parameter]]] = []  # what all trials are made of
         self.cells = self._build()
-        refine = sweep.tuning.refine
-        refined = refine * sweep.tuning.seeds
-        self.tunings = sum(len(tuning.trials) + refined for tuning in self._tunings.values())
+        self.tunings = sum(tuning.count for tuning in self._tunings.values())
         self.planned = self.tunings + len(self.cells) * sweep.repetitions.min
         self.most = self.tunings + len(self.cells) * sweep.repetitions.max
 
@@ -188,12 +114,15 @@ class Plan:
         """
         return [trial for cell in self.cells for trial in cell.due(scores)]
 
-    def trial(self, trial_id: str, *, learning_rate: float, seed: int, split: Any) -> Trial | None:
-        """The trial with this id, among all methods and points at this rate and seed; None without one."""
-        own = {"learning_rate": learning_rate, "seed": seed, "split": split}
-        bases = [cell.repeats[0] for cell in self.cells]
-        bases += [tuning.trials[0] for tuning in self._tunings.values()]
-        return next((trial for base in bases if (trial := replace(base, **own)).id == trial_id), None)
+    def trial(self, trial_id: str, row: Mapping[str, Any]) -> Trial | None:
+        """The trial with this id, among all methods and points, by a row of its results; None without one."""
+        own = {"seed": int(row["seed"]), "split": row["split"]}
+        found = (
+            apply(replace(base, **own), recorded(parameters, row))
+            for base, parameters in self._bases
+            if base.method.name == row["method"]
+        )
+        return next((trial for trial in found if trial.id == trial_id), None)
 
     def _build(self) -> list[Cell]:
         cells: list[tuple[int, int, Cell]] = []
@@ -201,18 +130,21 @@ class Plan:
         # First the points that are tuned at themselves, because they own the tuning; sorted back at the end
         points = sorted(enumerate(self.sweep.points), key=lambda numbered: numbered[1].tuned_at is not None)
         for line, method in enumerate(self.sweep.methods):
-            rates = self.sweep.rates[method]
             for place, point in points:
-                base = self._trial(method, point, rates[0], "repeat")
+                base = self._trial(method, point, "repeat")
                 if base.id not in seen:  # else it differs only in an axis that the method ignores
                     seen.add(base.id)
-                    cells.append((line, place, self._cell(base, point, rates)))
+                    cells.append((line, place, self._cell(base, point)))
         return [cell for _, _, cell in sorted(cells, key=lambda cell: cell[:2])]
 
-    def _cell(self, base: Trial, point: Point, rates: tuple[float, ...]) -> Cell:
+    def _cell(self, base: Trial, point: Point) -> Cell:
+        parameters = self._parameters(base.method, point.tuned_at or point)
         tuning, owner = None, False
-        if len(rates) > 1:
-            tuning, owner = self._tuning(base.method, point.tuned_at or point, rates)
+        if combinations(parameters.values(), self.sweep.tuning.sampler) > 1:
+            tuning, owner = self._tuning(base.method, point.tuned_at or point, parameters)
+        else:  # nothing to choose
+            base = apply(base, next(iter(grid(parameters))))
+        self._bases.append((base, parameters))
         columns = base.columns()
         names = [key.rpartition(".")[2] for key in self.sweep.axes]
         axes = {name: columns.get(name) for name in names}  # None: an option that the optimizer does not have
@@ -222,16 +154,23 @@ class Plan:
         ]
         return Cell(base.method, axes, repeats, tuning, owner)
 
-    def _tuning(self, method: Method, point: Point, rates: tuple[float, ...]) -> tuple[Tuning, bool]:
+    def _tuning(
+        self, method: Method, point: Point, parameters: Mapping[str, Parameter]
+    ) -> tuple[Tuning, bool]:
         """The tuning of `method` at `point`, and whether it is new: then the cell that asked owns it."""
-        base = self._trial(method, point, rates[0], "tune")
+        base = self._trial(method, point, "tune")
         if base.id in self._tunings:
             return self._tunings[base.id], False
-        rules, seeds = self.sweep.tuning, self.sweep.tuning_seeds
-        self._tunings[base.id] = Tuning(base, rates, seeds, rules.refine, rules.lower_is_better)
+        self._bases.append((base, parameters))
+        self._tunings[base.id] = Tuning(base, parameters, self.sweep.tuning_seeds, self.sweep.tuning)
         return self._tunings[base.id], True
 
-    def _trial(self, method: Method, point: Point, rate: float, stage: Any) -> Trial:
+    def _parameters(self, method: Method, point: Point) -> dict[str, Parameter]:
+        """What is chosen for the method at this point."""
+        return searched(method, point, self.sweep.searched[method], self.sweep.further)
+
+    def _trial(self, method: Method, point: Point, stage: Any) -> Trial:
+        """The method's trial at its lowest rate, and at what the point says of all other parameters."""
         network, rule = point.network, RULES[method.rule]
         # What the method does not use is at its default, so that its trials are the same at every value
         if not rule.uses_feature_std and network.feature_std is not None:
@@ -246,7 +185,7 @@ class Plan:
             training=point.training.model_copy(update={"weight_decay": decay}),
             options=options,
             method=method,
-            learning_rate=rate,
+            learning_rate=self.sweep.rates[method][0],
             seed=self.sweep.seed,
             stage=stage,
             # Repetitions are always measured on the test set, whatever the learning rate was chosen on
@@ -258,22 +197,3 @@ class Plan:
         if dataset is None or self._digests is None:
             return None
         return self._digests if isinstance(self._digests, str) else self._digests.get(dataset)
-
-
-def between(rates: list[float], best: float, count: int) -> list[float]:
-    """`count` new rates, log-spaced in the gaps between `best` and its neighbours in the ascending `rates`.
-
-    Half of them lie in each gap, and an odd one in the upper. There is one gap where `best` is at an edge.
-    """
-    at = rates.index(best)
-    gaps = [(rates[i], rates[i + 1]) for i in (at - 1, at) if 0 <= i < len(rates) - 1]
-    counts = [count] if len(gaps) == 1 else [count // 2, count - count // 2]
-    for digits in (6, 9, 12, 17):  # as few as keep the rates different
-        new = {
-            round_rate(math.exp(math.log(low) + (math.log(high) - math.log(low)) * i / (n + 1)), digits)
-            for (low, high), n in zip(gaps, counts, strict=True)
-            for i in range(1, n + 1)
-        }.difference(rates)
-        if len(new) == count:
-            break
-    return sorted(new)

@@ -2,13 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
 from dfa_tune.config.schema import DEFAULT_WINDOW
+from dfa_tune.planning.tuning import at_rung
 
 NEAR_CHANCE = 0.02  # a final accuracy at most so far above chance has fallen to it
 TEST_NOISE = 4.0  # standard deviations of a test of a random guess; within them a trial has not left chance
+
+
+def known_scores(
+    rows: pd.DataFrame, metric: str, window: int | None, rungs: Sequence[int] = ()
+) -> dict[str, float]:
+    """The scores of all finished trials, and those at the `rungs` that finished and stopped trials have.
+
+    `rows` has the columns of `trial_scores` and `stopped`.
+    """
+    stopped = rows["stopped"].eq(True)  # null in files from before there was this column
+    found = trial_scores(rows[~stopped], metric, window)
+    for rung in rungs:
+        # Whether a trial diverges later is not known there; where it has diverged, its metrics are null
+        until = rows[rows["epoch"] <= rung].assign(diverged=False)
+        there = until.loc[until["epoch"] == rung, "trial_id"]
+        until = until[until["trial_id"].isin(there)]
+        found |= {at_rung(name, rung): score for name, score in trial_scores(until, metric, window).items()}
+    return found
 
 
 def trial_scores(rows: pd.DataFrame, metric: str, window: int | None) -> dict[str, float]:

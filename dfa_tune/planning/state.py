@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from dfa_tune.learning.metrics import METRICS
-from dfa_tune.planning.plan import Cell, Choice, Plan
-from dfa_tune.planning.scores import trial_scores
+from dfa_tune.planning.plan import Cell, Plan
+from dfa_tune.planning.scores import known_scores
 from dfa_tune.planning.sweep_results import PLAN_COLUMNS, SweepResults
 from dfa_tune.planning.trial import Trial
-from dfa_tune.results.store import Store
+from dfa_tune.planning.tuning import Choice, at_rung
+from dfa_tune.results.store import Store, rung_file
 
 
 @dataclass(frozen=True)
@@ -69,37 +70,66 @@ class SweepState:
     ) -> None:
         self.plan, self.store = plan, store
         self._known = set(known)
-        self.scores: dict[str, float] = {}
+        self._known_rungs: set[str] = set()
+        self.scores: dict[str, float] = {}  # as `scores.Scores`
+        self.stopped: dict[str, int] = {}  # the epoch after which each trial was stopped that was
+        self._published: dict[str, int] = {}  # the last epoch in the store of each trial that may be stopped
         self._due: dict[str, Trial] = {}
         self._open = list(range(len(plan.cells)))  # cells without a chosen learning rate
         self._repetitions: dict[int, int] = {}  # due, of the cells whose learning rate is chosen
         self._judge = judge
         self._kept: list[pd.DataFrame] = []
         self.needed: Needed | None = None  # as far as it is known; None without a judge
+        self._rungs = plan.sweep.tuning.rungs
+        self._refresh_rungs()
         self.absorb(rows)
 
     def refresh(self) -> None:
         """Take in the files that have come into the store since, whichever run wrote them."""
-        if self.store.names() <= self._known:
-            return
-        rows, names = self.store.read_but(self._known)
-        self._known |= names
-        self.absorb(rows)
+        came = self._refresh_rungs()
+        if not self.store.names() <= self._known:
+            rows, names = self.store.read_but(self._known)
+            self._known |= names
+            self.absorb(rows)
+        elif came:
+            self._extend_tuning()
+            self._extend_repetitions()
 
-    def absorb_file(self, stem: str) -> None:
-        """Take in one file; raises FileNotFoundError, and UserError if it is damaged."""
-        self.absorb(self.store.read_file(stem))
-        self._known.add(f"{stem}.parquet")
+    def _refresh_rungs(self) -> bool:
+        """Note the scores of the trials that wait at a rung; whether there are new ones."""
+        if not self._rungs:
+            return False
+        rows, names = self.store.read_rungs(self._known_rungs)
+        self._known_rungs |= names
+        if len(rows):
+            self._note(rows)
+        return bool(len(rows))
+
+    def absorb_file(self, pack_id: str, until: int | None = None) -> None:
+        """Take in the file of a pack, which has stopped at the epoch `until` if that is not None.
+
+        Raises FileNotFoundError, and UserError if the file is damaged.
+        """
+        if until is not None:
+            self.refresh()
+            if rung_file(pack_id, until) not in self._known_rungs:
+                raise FileNotFoundError(pack_id)
+            return
+        self.absorb(self.store.read_file(pack_id))
+        self._known.add(f"{pack_id}.parquet")
 
     def absorb(self, rows: pd.DataFrame) -> None:
-        """Take in rows of finished trials."""
+        """Take in rows of finished trials, and of stopped ones."""
         new = pd.DataFrame()
         if not rows.empty:
             if self._judge is not None:  # each trial once, though two runs may have trained it
                 new = rows.loc[~rows["trial_id"].isin(self.scores.keys()), JUDGED]
                 self._kept += [new] if len(new) else []
-            tuning = self.plan.sweep.tuning
-            self.scores.update(trial_scores(rows, tuning.metric, tuning.window))
+            self._note(rows)
+            if self._rungs:
+                self._published |= {
+                    str(k): int(v) for k, v in rows.groupby("trial_id")["epoch"].max().items()
+                }
         self._extend_tuning()
         if self._judge is not None and (self.needed is None or (len(new) and self._repeated())):
             kept = pd.concat(self._kept, ignore_index=True) if self._kept else pd.DataFrame()
@@ -107,13 +137,22 @@ class SweepState:
             self.needed = self._judge(SweepResults(self.plan, kept.reindex(columns=JUDGED)))
         self._extend_repetitions()
 
+    def _note(self, rows: pd.DataFrame) -> None:
+        tuning = self.plan.sweep.tuning
+        self.scores |= known_scores(rows, tuning.metric, tuning.window, self._rungs)
+
     def _extend_tuning(self) -> None:
         """Add the trials of tuning that the scores have made due; a cell that has chosen is closed."""
         still_open = []
         for index in self._open:
             cell = self.plan.cells[index]
             for trial in cell.tuning_due(self.scores):
-                self._due.setdefault(trial.id, trial)
+                if self._rungs:  # it may have to go on, or may go on no more
+                    self._due[trial.id] = trial
+                else:
+                    self._due.setdefault(trial.id, trial)
+            for name in cell.stopped(self.scores) if self._rungs else ():
+                self.stopped[name] = self._due[name].until or 0
             trials = cell.repeat_trials(self.scores)
             if trials is None:
                 still_open.append(index)
@@ -143,17 +182,46 @@ class SweepState:
             self._due.setdefault(trial.id, trial)
 
     def ready(self) -> list[Trial]:
-        """Trials that can be trained now: due and not done."""
-        return [trial for trial in self._due.values() if trial.id not in self.scores]
+        """Trials that can be trained now: due, not done, and not waiting for others at a rung."""
+        return [trial for trial in self._due.values() if not self.trained(trial)]
+
+    def trained(self, trial: Trial) -> bool:
+        """Whether the trial has come as far as it is to be trained for now, which may be a rung."""
+        key = trial.id if trial.until is None else at_rung(trial.id, trial.until)
+        return key in self.scores
+
+    def done(self, trial_id: str) -> bool:
+        """Whether nothing is left to train of a trial that is due: it has ended, or was stopped."""
+        return trial_id in self.scores or trial_id in self.stopped
 
     def count(self) -> Count:
         """How many trials are planned and done, as far as is known which repetitions are needed."""
-        return Count(self.planned, sum(trial in self.scores for trial in self._due))
+        return Count(self.planned, sum(map(self.done, self._due)))
 
     def stored(self) -> Count:
         """As `count`, but of what the store still has: files may have been moved since they were read."""
-        done = self.store.done()
-        return Count(self.planned, sum(t in self.scores and t in done for t in self._due))
+        there = self.store.whole()
+        return Count(self.planned, sum(self.done(t) and t in there for t in self._due))
+
+    def waiting(self) -> dict[str, float]:
+        """Of the trials that wait for others at a rung, the share of their epochs that they have."""
+        return {
+            name: trial.until / trial.training.epochs
+            for name, trial in self._due.items()
+            if trial.until is not None and self.trained(trial) and not self.done(name)
+        }
+
+    def publish_stopped(self) -> None:
+        """Publish the rows of the trials that were stopped, where that has not been done yet."""
+        new = {name for name, epoch in self.stopped.items() if self._published.get(name, 0) < epoch}
+        if new:
+            self.store.publish_stopped(new)
+            self._published |= {name: self.stopped[name] for name in new}
+
+    def clear_rungs(self) -> None:
+        """Remove what trials have left at rungs that have ended, or were published as stopped."""
+        if self._rungs:
+            self.store.clear_rungs({name for name in self._due if self.done(name)})
 
     @property
     def most(self) -> int:

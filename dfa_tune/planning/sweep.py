@@ -21,12 +21,15 @@ from dfa_tune.config.method import Method
 from dfa_tune.config.overrides import NO_OVERRIDES, Overrides, folder_overrides
 from dfa_tune.config.schema import (
     DEFAULT_WINDOW,
+    RateRange,
+    Rates,
     Repetitions,
     Space,
     Tuning,
     parse_repetitions,
     rate_values,
 )
+from dfa_tune.config.tuned import Parameter, rate_parameter
 from dfa_tune.config.validation import Source
 from dfa_tune.errors import UserError, did_you_mean
 from dfa_tune.planning.claim_check import check, objection
@@ -51,7 +54,9 @@ class Sweep:
     """A validated search space: every method at every point of the axes.
 
     `axes` are the dotted keys whose values are lists ("problem.k"). `rates` has the learning rates to
-    compare for each method; a single one is used as it is, without tuning. `text` is the YAML with all
+    compare for each method (where they are drawn from a range: its two ends); a single one is used as it is,
+    without tuning. `searched` has them as a parameter, and `further` the parameters that are chosen together
+    with them, by dotted key ("training.weight_decay"). `text` is the YAML with all
     options applied. `figure_name` is the bundled space whose figure and claims are used: the one that the
     space is, or says that it is a variant of; None for any other space, whatever its name is. `claims` are
     those of the space's own.
@@ -67,6 +72,8 @@ class Sweep:
     axes: list[str]
     methods: tuple[Method, ...]
     rates: Mapping[Method, tuple[float, ...]] = field(hash=False)
+    searched: Mapping[Method, Parameter] = field(hash=False)
+    further: Mapping[str, Parameter] = field(hash=False)
     tuning: Tuning = field(hash=False)
     repetitions: Repetitions
     seed: int
@@ -177,7 +184,7 @@ def parse_sweep(
     chosen = grid.select(grid.methods(content, source), methods)
     if methods:
         document["methods"] = [grid.entry_of(method, rates) for method, rates in chosen.items()]
-    axes, points = grid.points(content, source, chosen)
+    axes, points, further = grid.points(content, source, chosen)
     sweep = Sweep(
         name=content.name,
         title=" ".join(content.title.split()) or content.name,  # on one line
@@ -185,7 +192,9 @@ def parse_sweep(
         points=points,
         axes=axes,
         methods=tuple(chosen),
-        rates={method: rate_values(rates.rates) for method, rates in chosen.items()},
+        rates={method: _rate_values(rates.rates, content.tuning) for method, rates in chosen.items()},
+        searched={method: rate_parameter(rates.rates) for method, rates in chosen.items()},
+        further=further,
         tuning=content.tuning.model_copy(update={"window": _window(content.tuning.window, points, source)}),
         repetitions=repetitions,
         exact=any(key.split(".")[0] == "repetitions" for key in source.options),
@@ -209,6 +218,13 @@ def parse_sweep(
     entries = zip(document["claims"], sweep.claims, strict=True)
     document["claims"] = [entry for entry, claim in entries if not objection(claim, plans)]
     return replace(sweep, text=yaml_file.dump(document))
+
+
+def _rate_values(rates: Rates, tuning: Tuning) -> tuple[float, ...]:
+    """The learning rates of a grid; the ends of a range from which they are drawn."""
+    if tuning.sampler != "grid" and isinstance(rates, RateRange):
+        return rates.low, rates.high
+    return rate_values(rates)
 
 
 def _locate(space: str | Path) -> Path:

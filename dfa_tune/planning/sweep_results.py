@@ -17,14 +17,14 @@ import pandas as pd
 
 from dfa_tune.errors import UserError
 from dfa_tune.planning.plan import Plan
-from dfa_tune.planning.scores import fallen, final, trial_scores
+from dfa_tune.planning.scores import fallen, final, known_scores
 from dfa_tune.planning.sweep import Sweep, load_sweep, repetition_seeds
 from dfa_tune.planning.trial import column_value
 from dfa_tune.problems.datasets import content_digest
 from dfa_tune.results.store import Store
 
 ACCURACIES = ["train_accuracy", "test_accuracy"]
-PLAN_COLUMNS = ["trial_id", "stage", "seed", "epoch", "diverged", "dataset", "data_digest"]
+PLAN_COLUMNS = ["trial_id", "stage", "seed", "epoch", "diverged", "stopped", "dataset", "data_digest"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,10 +46,11 @@ class SweepResults:
 
     @cached_property
     def scores(self) -> dict[str, float]:
-        """The score of every trial in `rows`, by trial id: what learning rates are chosen by."""
+        """The score of every trial in `rows`: what learning rates are chosen by, and trials stopped."""
         if self.rows.empty:
             return {}
-        return trial_scores(self.rows, self.sweep.tuning.metric, self.sweep.tuning.window)
+        tuning = self.sweep.tuning
+        return known_scores(self.rows, tuning.metric, tuning.window, tuning.rungs)
 
     @property
     def axis_names(self) -> list[str]:

@@ -35,7 +35,8 @@ class Trial:
     `problem` has its sample counts resolved, and `training` its batch size as a number and the weight decay
     of the method's optimizer. `repetition` counts from 1; None in tuning. The columns `test_*` are measured
     on `split`. `data_digest` identifies the content of the data set; None where data are generated. `options`
-    are the optimizer's, where they are given: {"rho": 0.99}.
+    are the optimizer's, where they are given: {"rho": 0.99}. `until` is the epoch after which the training
+    waits for a decision whether it is stopped; None: it goes on to the last epoch.
     """
 
     problem: ProblemSettings
@@ -49,16 +50,18 @@ class Trial:
     split: Split
     data_digest: str | None
     options: Mapping[str, float] = field(default_factory=dict, hash=False)
+    until: int | None = None
 
     @cached_property
     def id(self) -> str:
         """16 hex characters: a hash of what determines the numbers of the trial, and of nothing else.
 
-        The stage, the number of the repetition and the name of the space are left out, so that sweeps share
-        trials; so is the device, because results on a CPU and a GPU agree within the published tolerance.
+        The stage, the number of the repetition, `until` and the name of the space are left out, so that
+        sweeps share trials; so is the device, because results on a CPU and a GPU agree within the published
+        tolerance.
         """
         content = self.to_json()
-        del content["stage"], content["repetition"], content["training"]["device"]
+        del content["stage"], content["repetition"], content["until"], content["training"]["device"]
         if self.training.loss == self.problem.loss:  # the default, written out
             content["training"]["loss"] = None
         content["problem"] = _id_fields(self.problem, self.problem.id_content())
@@ -118,6 +121,7 @@ class Trial:
             "split": self.split,
             "data_digest": self.data_digest,
             "options": dict(self.options),
+            "until": self.until,
         }
 
     @classmethod
@@ -136,6 +140,7 @@ class Trial:
             split=content["split"],
             data_digest=content["data_digest"],
             options=content["options"],
+            until=content["until"],
         )
 
 

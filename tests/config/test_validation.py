@@ -73,7 +73,7 @@ INVALID = {
     "learning_rates.sdg=1": ("learning_rates.sdg", "Did you mean 'sgd'?"),
     "tuning.search=random": (
         "tuning.search",
-        "unknown key; valid: metric, window, split, seeds, refine, at.",
+        "unknown key; valid: metric, window, split, seeds, refine, at, with, sampler, trials, stop.",
     ),
     "tuning.window=0": ("tuning.window = 0", "at least 1"),
     "tuning.metric=accuracy": ("tuning.metric", "'test_loss'"),

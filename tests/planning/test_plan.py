@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from dfa_tune.planning.plan import Plan, between
+from dfa_tune.planning.plan import Plan
 from dfa_tune.planning.sweep import load_sweep
 from dfa_tune.planning.trial import Trial
+from dfa_tune.planning.tuning import between
 
 BASE = {
     "name": "tiny",

@@ -78,7 +78,10 @@ def absorb(known: SweepState, values: dict[float, float], *, k: int) -> None:
     ready = [t for t in known.ready() if t.problem.k == k and t.learning_rate in values]
     assert len(ready) == len(values)
     metric = known.plan.sweep.tuning.metric
-    rows = [{**t.columns(), "epoch": 1, metric: values[t.learning_rate], "diverged": False} for t in ready]
+    rows = [
+        {**t.columns(), "epoch": 1, metric: values[t.learning_rate], "diverged": False, "stopped": False}
+        for t in ready
+    ]
     known.absorb(pd.DataFrame(rows))
 
 

@@ -40,7 +40,7 @@ def test_scores_are_the_same_where_only_their_columns_are_read(space, plan, trai
     assert [cell.choice(small.scores) for cell in small.plan.cells] == [
         cell.choice(whole.scores) for cell in whole.plan.cells
     ]
-    assert len(small.rows.columns) < 10
+    assert len(small.rows.columns) <= 10
     assert load_sweep_results(space, tmp_path / "nothing", scores_only=True).rows.empty
 
 
