@@ -39,7 +39,7 @@ TRIALS = 100_000
 class ReportingTraining(FakeTraining):
     """Ends a step after each epoch, so that the driver gets a report of each."""
 
-    def advance(self, seconds: float) -> list[dict[str, Any]]:
+    def advance(self, seconds: float, until: int | None = None) -> list[dict[str, Any]]:
         """One epoch."""
         return self.run_epoch()
 

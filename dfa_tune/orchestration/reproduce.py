@@ -79,7 +79,9 @@ def reproduce(
             )
     training = start_training(Pack((trial,)), str(data_folder(data).absolute()), threads=1)
     begin = time.time()
-    found = training.advance(float("inf"))
+    found = training.advance(
+        float("inf"), until=int(recorded.rows["epoch"].max())
+    )  # it may have been stopped
     device = str(training.device.type)
     now = metadata(recorded.metadata["space"], begin, time.time(), **torch_provenance(device))
     differing = {
@@ -111,8 +113,7 @@ def _trial(trial_id: str, recorded: Recorded) -> Trial:
         )
     sweep = parse_sweep(recorded.metadata["space"], f"the space in {recorded.path}")
     digests = dict.fromkeys(sweep.datasets, row["data_digest"])
-    rate, seed = float(row["learning_rate"]), int(row["seed"])
-    trial = Plan(sweep, digests).trial(trial_id, learning_rate=rate, seed=seed, split=row["split"])
+    trial = Plan(sweep, digests).trial(trial_id, {str(name): value for name, value in row.items()})
     if trial is None:
         raise UserError(
             f"trial {trial_id}: the search space in the metadata of {recorded.path} has no trial with this"

@@ -26,12 +26,12 @@ class Paced:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._training, name)
 
-    def advance(self, seconds: float) -> list[dict[str, Any]]:
+    def advance(self, seconds: float, until: int | None = None) -> list[dict[str, Any]]:
         """Some batches, however fast or busy this machine is."""
         end, goal = time.monotonic() + seconds, self._training.steps + BATCHES
-        rows = []
-        while self._training.steps < goal and not self._training.finished:
-            rows += self._training.advance(0.001)
+        last, rows = until or self._training.training.epochs, []
+        while self._training.steps < goal and self._training.epochs_ended < last:
+            rows += self._training.advance(0.001, until)
         time.sleep(max(0.0, end - time.monotonic()))
         return rows
 

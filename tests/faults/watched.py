@@ -38,10 +38,10 @@ class Watched(Paced):
             "gpus": gpus,
         }
 
-    def advance(self, seconds: float) -> list[dict[str, Any]]:
+    def advance(self, seconds: float, until: int | None = None) -> list[dict[str, Any]]:
         """As Paced."""
         begin, before = time.time(), self._training.steps
-        rows = super().advance(seconds)
+        rows = super().advance(seconds, until)
         note = self._note | {"steps": self._training.steps - before, "begin": begin, "end": time.time()}
         with (Path(os.environ[LOG]) / f"{os.getpid()}.jsonl").open("a") as file:
             file.write(json.dumps(note) + "\n")

@@ -22,7 +22,7 @@ from dfa_tune.planning.state import SweepState
 from dfa_tune.planning.sweep import load_sweep
 from dfa_tune.planning.trial import Trial
 from dfa_tune.results.leases import Leases
-from dfa_tune.results.store import Store
+from dfa_tune.results.store import Store, rung_file
 
 SPACE = """
 name: tiny
@@ -87,10 +87,15 @@ class Sweep:
 
     def end(self, name: str, accuracy: Accuracy = ACCURACY, *, seconds: float = 0.0) -> list[str]:
         """The pack of `name` is published, as its worker does it; the ids of its trials."""
+        trained = self.publish(name, accuracy)
+        self.search.on_trial_complete(trial_id=name, result=report(seconds, 1.0))
+        return trained
+
+    def publish(self, name: str, accuracy: Accuracy = ACCURACY) -> list[str]:
+        """As `end`, where the driver has died meanwhile."""
         pack = self.configs[name].pack
         publish(self.state.store, pack, accuracy)
         self.leases.release(pack.id)
-        self.search.on_trial_complete(trial_id=name, result=report(seconds, 1.0))
         return [trial.id for trial in pack.trials]
 
     def end_otherwise(self, name: str, outcome: str, cause: str = "", traceback: str = "") -> None:
@@ -122,12 +127,16 @@ def publish(store: Store, pack: Pack, accuracy: Accuracy = ACCURACY) -> None:
             "epoch": epoch,
             **dict.fromkeys(("test_accuracy", "test_loss"), values[trial.id]),
             "diverged": values[trial.id] is None,
+            "stopped": pack.until is not None,
             "seconds": 0.0,
         }
         for trial in pack.trials
-        for epoch in range(1, trial.training.epochs + 1)
+        for epoch in range(1, (pack.until or trial.training.epochs) + 1)
     ]
-    store.publish(pack.id, rows, {})
+    if pack.until is None:
+        store.publish(pack.id, rows, {})
+    else:  # at a rung, where it is decided who goes on
+        store.publish(rung_file(pack.id, pack.until).removesuffix(".parquet"), rows, {}, folder="rungs")
 
 
 @pytest.fixture

@@ -107,9 +107,10 @@ class Progress(Callback):
         return (self._searcher.state.count().planned - done) * elapsed / (done - before)
 
     def _work_done(self) -> float:
-        """Trials done, those being trained by their share of epochs."""
+        """Trials done; those being trained, and those that wait at a rung, by their share of epochs."""
         assert self._searcher is not None
-        return self._searcher.state.count().done + sum(share * n for share, n in self._shares.values())
+        training = sum(share * n for share, n in self._shares.values())
+        return self._searcher.state.count().done + training + sum(self._searcher.state.waiting().values())
 
     def _now(self, note: str) -> None:
         """Show at once what is being done."""

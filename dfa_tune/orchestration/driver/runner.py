@@ -19,6 +19,7 @@ from dfa_tune.errors import UserError
 from dfa_tune.orchestration.driver.failure import Failure
 from dfa_tune.orchestration.packs.placement import Machines, find_slots
 from dfa_tune.orchestration.packs.placement import Resources as Resources
+from dfa_tune.orchestration.worker.checkpoints import Checkpoints
 from dfa_tune.orchestration.worker.pack_config import TRAINER, RunSettings
 from dfa_tune.orchestration.worker.versions import versions
 from dfa_tune.planning.state import JUDGED, Count, SweepState
@@ -141,6 +142,7 @@ def _run_sweep(
         rows = rows[~rows["trial_id"].isin(store.damaged_weights())]
     state = SweepState(found.plan, store, rows, known, judge=judge)
     taken_over = state.take_over()
+    state.publish_stopped()  # a run that was killed may not have come to it
     before, resources = state.count(), resources or Resources()
     failed: list[Failure] = []
     if before.remaining:
@@ -160,7 +162,10 @@ def _run_sweep(
         )
         failed = _train(state, settings, resources, console, meanwhile)
         with suppress(UserError):  # the rows are there; merging their files can wait for another run
+            state.publish_stopped()
+            Checkpoints(store).clear(state.done)  # of packs whose members were all stopped
             maintenance.compact_if_many(store)
+            state.clear_rungs()
     count = state.stored() if before.remaining else before
     return Outcome(count, max(0, count.done - before.done), taken_over, set_aside, failed)
 

@@ -79,8 +79,10 @@ class TuneThenRepeat(Searcher):
         self._dispatcher = Dispatcher(size, slots)
         self._retries = RetryPolicy()
         self._checkpoints = Checkpoints(state.store)
-        self._checkpoints.clear(state.scores)
-        self._seen: set[str] = set()  # trials that were handed to the dispatcher
+        self._checkpoints.clear(state.done)
+        self._seen: set[tuple[str, int | None]] = (
+            set()
+        )  # trials handed to the dispatcher, and until which epoch
         self._stale = True  # whether the state may know of due trials that have not been seen
         self._errors: dict[str, WorkerError] = {}  # of workers that died, by the id of the Tune trial
         self._starts: int | None = None  # workers that could not start since one has reported; None: none has
@@ -129,24 +131,32 @@ class TuneThenRepeat(Searcher):
         if again := self._leases.look_again():
             self.state.refresh()
             self._stale = True
-            self._add([trial for trial in again if trial.id not in self.state.scores])
+            self._add([trial for trial in again if not self.state.trained(trial)])
         if self._stale and not self._dispatcher:
             self._stale = False
-            new = [trial for trial in self.state.ready() if trial.id not in self._seen]
-            self._seen.update(trial.id for trial in new)
+            new = [trial for trial in self.state.ready() if (trial.id, trial.until) not in self._seen]
+            self._seen.update((trial.id, trial.until) for trial in new)
             self._add(new)
 
     def _add(self, trials: list[Trial]) -> None:
-        """Trials to the dispatcher; those that have a checkpoint together form the same pack again."""
+        """Trials to the dispatcher; those that have a checkpoint together form the same pack again.
+
+        So do those whose pack has lost other members, which were stopped.
+        """
         left = {trial.id: trial for trial in trials}
         kinds = [slots.gpu for slots in self._dispatcher.slots]
         resumed: dict[bool, list[Pack]] = {True: [], False: []}
-        for pack_id, known in self._checkpoints.packs().items() if left else ():
+        begun = self._checkpoints.packs() if left else {}
+        # The smallest first: the pack that has lost members may have a later checkpoint than the one before
+        for pack_id, known in sorted(begun.items(), key=lambda item: len(item[1].trials)):
             gpu = known.device == "cuda" if len(kinds) > 1 else kinds[0]
-            if all(trial in left for trial in known.trials) and (gpu or known.device != "cuda"):
-                pack = Pack(tuple(left[trial] for trial in known.trials))
+            others = [trial for trial in known.trials if trial not in left]
+            if all(trial in self.state.stopped for trial in others) and (gpu or known.device != "cuda"):
+                there = tuple(left[trial] for trial in known.trials if trial in left)
+                pack = Pack(there, pack_id if others else None)
                 # Anybody may have written the file: only trials that can share a pack form one
-                if pack.id == pack_id and len({pack_kind(trial) for trial in pack.trials}) == 1:
+                named = bool(there) and (others or pack.id == pack_id)
+                if named and len({pack_kind(trial) for trial in there}) == 1:
                     resumed[gpu].append(pack)
                     left = {name: trial for name, trial in left.items() if name not in known.trials}
         for gpu, packs in resumed.items():
@@ -159,7 +169,7 @@ class TuneThenRepeat(Searcher):
         Ask with the pack's lease in hand, so that no other run is training it.
         """
         self.state.refresh()
-        left = [trial for trial in pack.trials if trial.id not in self.state.scores]
+        left = [trial for trial in pack.trials if not self.state.trained(trial)]
         if len(left) == len(pack.trials):
             return False
         self._leases.release(pack)
@@ -263,7 +273,8 @@ class TuneThenRepeat(Searcher):
         """Unless a core has given the pack up instead."""
         self._stale = True
         try:
-            self.state.absorb_file(running.pack.id)
+            self.state.absorb_file(running.pack.id, running.pack.until)
+            self.state.publish_stopped()
         except FileNotFoundError:
             if running.recalled:
                 self._checkpoints.remove(running.pack.id)  # a core's: a GPU begins afresh

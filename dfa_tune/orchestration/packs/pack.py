@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -13,9 +13,18 @@ from dfa_tune.planning.trial import Trial
 
 @dataclass(frozen=True)
 class Pack:
-    """Trials that differ only in learning rate, seed and feedback."""
+    """Trials that differ only in learning rate, seed and feedback.
+
+    `left`: the id of the pack whose other members were stopped, and from whose checkpoint these go on.
+    """
 
     trials: tuple[Trial, ...]
+    left: str | None = field(default=None, compare=False)
+
+    @property
+    def until(self) -> int | None:
+        """The epoch after which the trials wait for a decision which of them are stopped; None: the last."""
+        return self.trials[0].until
 
     @cached_property
     def id(self) -> str:
@@ -28,7 +37,7 @@ class Pack:
             [trial.learning_rate, trial.seed, trial.repetition, trial.method.feedback]
             for trial in self.trials
         ]
-        return {"trial": self.trials[0].to_json(), "members": members}
+        return {"trial": self.trials[0].to_json(), "members": members, "left": self.left}
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> Pack:
@@ -44,7 +53,8 @@ class Pack:
                     method=replace(first.method, feedback=feedback),
                 )
                 for rate, seed, repetition, feedback in content["members"]
-            )
+            ),
+            content["left"],
         )
 
 

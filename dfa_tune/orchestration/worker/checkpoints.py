@@ -11,7 +11,7 @@ import json
 import logging
 import time
 import warnings
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -89,23 +89,53 @@ class Checkpoints:
 
         A damaged or foreign file is moved to `damaged/`, with a warning that names it.
         """
+        ids = [trial.id for trial in pack.trials]
+        if (found := self._load(pack.id, environment, lambda trials: trials == ids)) is None:
+            return None
+        return found[1]
+
+    def load_left(self, pack: Pack, environment: Mapping[str, str]) -> Checkpoint | None:
+        """What the members of `pack` have in the checkpoint of the pack that they were in; as `load`."""
+        from dfa_tune.learning.resume import state_of_members
+
+        ids = [trial.id for trial in pack.trials]
+        if pack.left is None:
+            return None
+        found = self._load(pack.left, environment, lambda trials: set(ids) <= set(trials))
+        if found is None:
+            return None
+        trials, whole = found
+        members = [trials.index(name) for name in ids]
+        place = {member: at for at, member in enumerate(members)}
         try:
-            content = self._folder.read(pack.id + SUFFIX)
+            rows = [row | {"member": place[row["member"]]} for row in whole.rows if row["member"] in place]
+            rows.sort(key=lambda row: (row["epoch"], row["member"]))
+            return Checkpoint(state_of_members(whole.state, members), rows, whole.started)
+        except (ValueError, KeyError, TypeError, IndexError) as error:
+            self.set_aside(pack.left, str(error))
+            return None
+
+    def _load(
+        self, pack_id: str, environment: Mapping[str, str], wanted: Callable[[list[str]], bool]
+    ) -> tuple[list[str], Checkpoint] | None:
+        """The trials and the content of a checkpoint whose trials are as `wanted`; None as `load` has it."""
+        try:
+            content = self._folder.read(pack_id + SUFFIX)
         except FileNotFoundError:
             return None
         try:
             header = _header(content)
-            if not checksum.intact(content) or header["trials"] != [trial.id for trial in pack.trials]:
+            if not checksum.intact(content) or not wanted(header["trials"]):
                 raise ValueError("its content is not what its checksum or its name says")
             for key, value in {"format": FORMAT, **environment}.items():
                 if header.get(key) != value:  # the machine that wrote it may still come back
                     logger.info(
-                        "pack %s starts afresh: %s %s instead of %s", pack.id, key, value, header.get(key)
+                        "pack %s starts afresh: %s %s instead of %s", pack_id, key, value, header.get(key)
                     )
                     return None
-            return _content(content)
+            return header["trials"], _content(content)
         except (ValueError, KeyError, TypeError, RecursionError) as error:
-            self.set_aside(pack.id, str(error))
+            self.set_aside(pack_id, str(error))
             return None
 
     def set_aside(self, pack_id: str, why: str) -> None:
@@ -129,10 +159,10 @@ class Checkpoints:
         self._known = {pack: self._known.get(pack) or self._begun(pack) for pack in ids}
         return {pack: begun for pack, begun in self._known.items() if begun is not None}
 
-    def clear(self, done: Collection[str]) -> None:
+    def clear(self, done: Callable[[str], bool]) -> None:
         """Remove the checkpoints of packs whose trials are all `done`: their worker died before it could."""
         for pack, begun in self.packs().items():
-            if all(trial in done for trial in begun.trials):
+            if all(map(done, begun.trials)):
                 self.remove(pack)
 
     def _begun(self, pack_id: str) -> Begun | None:

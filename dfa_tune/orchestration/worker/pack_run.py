@@ -17,7 +17,7 @@ from dfa_tune.planning.trial import NUMERICS_VERSION, SPARSE_FROM
 from dfa_tune.problems.datasets import check_digest
 from dfa_tune.results import checksum
 from dfa_tune.results.provenance import learning_code, metadata
-from dfa_tune.results.store import Store
+from dfa_tune.results.store import Store, rung_file
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,16 +56,18 @@ class PackRun:
         self._resume()
         self.saved = self.progress  # as it is in the checkpoint
         self._saved_at, self._interval = time.monotonic(), self._timing.shortest
-        self._first, self._spent = (
-            max(1, self.training.epoch),
-            0.0,
-        )  # the first epoch here, seconds since then
+        self._first, self._spent = self.training.epochs_ended + 1, 0.0  # the first epoch here, seconds since
         self.seconds = 0.0  # for the whole pack, estimated from the epochs that ended here; 0: none has
 
     @property
     def finished(self) -> bool:
-        """Whether all epochs are done."""
-        return bool(self.training.finished)
+        """Whether the epochs that are wanted for now are done, all or those up to a rung."""
+        return bool(self.training.epochs_ended >= self._last)
+
+    @property
+    def _last(self) -> int:
+        epochs: int = self.training.training.epochs
+        return epochs if self.pack.until is None else self.pack.until
 
     @property
     def progress(self) -> float:
@@ -75,7 +77,7 @@ class PackRun:
     def advance(self, seconds: float) -> None:
         """Train for about `seconds`, and write a checkpoint if one is due; may raise UnwritableError."""
         begin, epoch = time.monotonic(), self.training.epoch
-        self._rows += self.training.advance(seconds)
+        self._rows += self.training.advance(seconds, self.pack.until)
         self._spent += time.monotonic() - begin
         ended = self.training.epoch - self._first + self.finished
         if ended and (self.finished or self.training.epoch > epoch):
@@ -84,7 +86,12 @@ class PackRun:
             self._save()
 
     def publish(self) -> None:
-        """Write the finished pack's rows, and its weights if the space asks for them, into the store."""
+        """Write the finished pack's rows, and its weights if the space asks for them, into the store.
+
+        At a rung its rows so far are written elsewhere, after a checkpoint from which those members go on
+        that are not stopped there.
+        """
+        until = self.pack.until
         device = str(self.training.device.type)
         columns = [{**trial.columns(), "device": device} for trial in self.pack.trials]
         diverged = self.training.diverged
@@ -93,16 +100,24 @@ class PackRun:
                 **columns[member],
                 **{k: v for k, v in row.items() if k != "member"},
                 "diverged": diverged[member],
+                "stopped": until is not None,
             }
             for row in self._rows
             for member in (row["member"],)
         ]
         provenance = metadata(self._config.run.space, self._started, time.time(), **torch_provenance(device))
         try:
-            if self._config.run.save_weights:
-                self._save_weights()
-            self._store.publish(self.pack.id, rows, provenance)
-            self._checkpoints.remove(self.pack.id)
+            if until is not None:
+                self._save()
+                stem = rung_file(self.pack.id, until).removesuffix(".parquet")
+                self._store.publish(stem, rows, provenance, folder="rungs")
+            else:
+                if self._config.run.save_weights:
+                    self._save_weights()
+                self._store.publish(self.pack.id, rows, provenance)
+                self._checkpoints.remove(self.pack.id)
+            if self.pack.left is not None:
+                self._checkpoints.remove(self.pack.left)
         except UserError as error:
             raise UnwritableError(str(error)) from error
 
@@ -116,7 +131,9 @@ class PackRun:
         return resolve_name(run.trainer)(self.pack, run.data, run.threads)
 
     def _resume(self) -> None:
-        found = self._checkpoints.load(self.pack, self._environment())
+        found, name = self._checkpoints.load(self.pack, self._environment()), self.pack.id
+        if found is None and self.pack.left is not None:
+            found, name = self._checkpoints.load_left(self.pack, self._environment()), self.pack.left
         if found is None:
             return
         try:
@@ -125,7 +142,7 @@ class PackRun:
                 raise ValueError("it is at the end of the training, where no checkpoint is written")
             check_rows(found.rows, self.pack, self.training.epochs_ended)
         except (ValueError, KeyError, TypeError, RuntimeError) as error:
-            self._checkpoints.set_aside(self.pack.id, str(error))
+            self._checkpoints.set_aside(name, str(error))
             self.training = self._start()  # it may be half restored
         else:
             self._rows, self._started = found.rows, found.started

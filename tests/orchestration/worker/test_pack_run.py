@@ -286,3 +286,61 @@ def test_from_numerics_3_on_the_density_of_the_data_decides_whether_zeros_are_sk
     pack = make(tmp_path, 1)
     pack.advance(0.0)
     assert isinstance(pack.training._current.batches.get(slice(0, 2)).inputs, Sparse) == sparse
+
+
+# -- members that leave
+
+
+def test_members_that_leave_at_different_epochs_and_those_that_stay_equal_the_trials_alone(
+    make: Make, tmp_path: Path
+) -> None:
+    """Three members to epoch 1, two of them to epoch 3, the last one to the end; bit for bit."""
+    first = make(tmp_path / "r").pack
+    found: dict[str, pd.DataFrame] = {}
+    left: str | None = None
+    for members, until in (((0, 1, 2), 1), ((0, 2), 3), ((2,), None)):
+        trials = tuple(replace(first.trials[member], until=until) for member in members)
+        run = RunSettings(results=str(tmp_path / "r"), name="tiny", owner="me", space=SPACE)
+        pack = PackRun(PackConfig(run=run, pack=Pack(trials, left)), ALWAYS)
+        assert pack.training.epoch == {3: 1, None: 3}.get(until, 0)  # it goes on where the pack was
+        while not pack.finished:
+            pack.advance(0.0)  # one batch
+        assert pack.training.epochs_ended == (until or 4)
+        pack.publish()
+        left = pack.pack.id
+    store = Store(tmp_path / "r", "tiny")
+    rungs, _ = store.read_rungs()
+    found = {trial.id: rungs[rungs["trial_id"] == trial.id] for trial in first.trials}
+    assert [len(found[trial.id]) for trial in first.trials] == [3, 1, 3]
+    assert all(rows["stopped"].all() for rows in found.values())
+    found[first.trials[2].id] = store.read()
+    assert store.folder("checkpoints").files() == []
+    for trial in first.trials:
+        run = RunSettings(results=str(tmp_path / trial.id), name="tiny", owner="me", space=SPACE)
+        alone = finish(PackRun(PackConfig(run=run, pack=Pack((trial,)))))
+        rows = found[trial.id].drop(columns=["seconds", "stopped"]).reset_index(drop=True)
+        expected = alone.drop(columns="stopped").iloc[: len(rows)]
+        pd.testing.assert_frame_equal(rows, expected, check_exact=True)
+
+
+def test_a_pack_that_was_killed_at_a_rung_before_it_published_publishes(make: Make, tmp_path: Path) -> None:
+    first = make(tmp_path).pack
+    pack = Pack(tuple(replace(trial, until=2) for trial in first.trials))
+    run = RunSettings(results=str(tmp_path), name="tiny", owner="me", space=SPACE)
+    before = PackRun(PackConfig(run=run, pack=pack), CheckpointTiming(shortest=60.0))
+    before.advance(60.0)
+    before._save()
+    after = PackRun(PackConfig(run=run, pack=pack))
+    assert after.finished
+    after.publish()
+    rungs, _ = Store(tmp_path, "tiny").read_rungs()
+    assert rungs.groupby("trial_id")["epoch"].max().tolist() == [2, 2, 2]
+
+
+def test_a_checkpoint_that_lacks_a_member_is_set_aside(make: Make, tmp_path: Path) -> None:
+    first = interrupted(make, tmp_path)
+    stranger = replace(first.pack.trials[0], seed=99)
+    run = RunSettings(results=str(tmp_path), name="tiny", owner="me", space=SPACE)
+    with pytest.warns(DamagedCheckpointWarning, match="its name"):
+        pack = PackRun(PackConfig(run=run, pack=Pack((stranger,), first.pack.id)))
+    assert pack.training.steps == 0
