@@ -11,7 +11,7 @@ import matplotlib
 import pandas as pd
 from matplotlib.figure import Figure
 
-from dfa_tune.analysis import by_layer, extras, rates
+from dfa_tune.analysis import budget, by_layer, extras, rates
 from dfa_tune.analysis.default_figure import default
 from dfa_tune.analysis.figure_modules import figure_module, figure_source
 from dfa_tune.learning.metrics import BY_LAYER
@@ -34,13 +34,13 @@ def draw(results: SweepResults) -> Figure:
 
 
 def write(results: SweepResults, store: Store, data: str | Path | None = None) -> list[str]:
-    """Draws and saves the sweep's figure, and those of the learning rates tried and of deep networks' layers.
+    """Draws and saves the sweep's figure, and those of the rates tried, the tuning budget and deep networks.
 
     Returns the paths.
     """
     results = replace(results, extra=extras.made(results, store, data))
     made_of = key(results)
-    drawn = [draw(results), rates.figure(results), by_layer.figure(results)]
+    drawn = [draw(results), rates.figure(results), budget.figure(results), by_layer.figure(results)]
     return [path for one in drawn if one is not None for path in save(one, store, key=made_of)]
 
 

@@ -145,7 +145,8 @@ def final_by_axis(
 def tuning(ax: Axes, results: SweepResults, cells: Sequence[Cell]) -> None:
     """The score of every learning rate tried, by rate; a ring is the one chosen, a cross diverged.
 
-    Where there are several tuning seeds, the line is their mean, and dots are the seeds.
+    Where there are several tuning seeds, the line is their mean, and dots are the seeds. Where other
+    parameters are chosen too, it is the best setting with that rate. Stopped trials are left out.
     """
     known, look, drawn = results.scores, styles(results), False
     for cell in cells:
@@ -153,11 +154,15 @@ def tuning(ax: Axes, results: SweepResults, cells: Sequence[Cell]) -> None:
         if not tried:
             continue
         scores = pd.Series([known[trial.id] for trial in tried], [trial.learning_rate for trial in tried])
-        means = scores.groupby(level=0).apply(lambda seeds: seeds.mean(skipna=False))
+        settings = pd.DataFrame(
+            [(one.candidate.learning_rate, one.score) for one in cell.ended(known) if one.stopped is None],
+            columns=["rate", "score"],
+        ).groupby("rate")["score"]
+        means = settings.min() if results.sweep.tuning.lower_is_better else settings.max()
         rates, values = means.index.to_list(), means.to_list()
         style, choice = look[cell.method.name], cell.choice(known)
         ax.plot(rates, values, color=style.color, linestyle=style.linestyle, marker=style.marker, ms=4)
-        if len(scores) > len(means):
+        if len(scores) > len(means):  # several seeds, or several settings with this rate
             ax.plot(scores.index, scores, ".", color=style.color, ms=4, alpha=0.5)
         lost = [rate for rate, value in zip(rates, values, strict=True) if np.isnan(value)]
         ax.plot(lost, [0.03] * len(lost), "x", color=style.color, transform=ax.get_xaxis_transform())

@@ -46,17 +46,18 @@ def panel(ax: Axes, results: SweepResults, cell: Cell) -> None:
     """The metric by epoch for each rate that `cell` tried: from dark, the lowest rate, to light."""
     known, metric = results.scores, results.sweep.tuning.metric
     choice = cell.choice(known)
-    tried = [trial for trial in cell.due(known) if trial.stage == "tune" and trial.id in known]
-    tried.sort(key=lambda trial: trial.learning_rate)
     curves = dict(list(results.rows.groupby("trial_id")))
+    tried = [trial for trial in cell.tuning_due(known) if trial.id in curves]
+    tried.sort(key=lambda trial: trial.learning_rate)
     rates = list(dict.fromkeys(trial.learning_rate for trial in tried))
     shades = matplotlib.colormaps["viridis"](np.linspace(0, 0.9, max(2, len(rates))))
     labelled: set[float] = set()
+    edge = choice.learning_rate if choice is not None and choice.at_edge else None
     for trial in tried:
         index = rates.index(trial.learning_rate)
         shade = shades[index]
         part = curves[trial.id].sort_values("epoch")
-        chosen = choice is not None and choice.learning_rate == trial.learning_rate
+        chosen = choice is not None and trial.id in choice.trials
         every = max(1, len(part) // 5)
         ax.plot(
             part["epoch"],
@@ -68,10 +69,10 @@ def panel(ax: Axes, results: SweepResults, cell: Cell) -> None:
             markersize=3.5,
             label=None
             if trial.learning_rate in labelled
-            else f"{trial.learning_rate:.2g}{'*' if chosen and choice and choice.at_edge else ''}",
+            else f"{trial.learning_rate:.2g}{'*' if trial.learning_rate == edge else ''}",
         )
         labelled.add(trial.learning_rate)
-        if np.isnan(known[trial.id]):
+        if np.isnan(known.get(trial.id, 0.0)):
             ax.plot(part["epoch"].iloc[-1:], [0.03], "x", color=shade, transform=ax.get_xaxis_transform())
     where = point_title(cell.axes)
     title = f"{cell.method.name} ({where})" if where else cell.method.name

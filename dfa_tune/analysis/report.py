@@ -17,7 +17,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from matplotlib.figure import Figure
 
-from dfa_tune.analysis import figures, rates, tables
+from dfa_tune.analysis import budget, figures, rates, tables
 from dfa_tune.analysis.claim_pictures import FULL, SMALL, picture
 from dfa_tune.analysis.explosions import Explosions, explosions
 from dfa_tune.analysis.report_tables import Table, csv_uri, table
@@ -77,6 +77,7 @@ class Section:
     sweep: Sweep
     figure: str
     rates: str = ""
+    budget: str = ""
     tables: list[Table] = field(default_factory=list)
     tried: Table | None = None
     curves: list[Curve] = field(default_factory=list)
@@ -142,6 +143,7 @@ def section(found: SweepResults, store: Store, claims: Sequence[Numbered] = ()) 
         sweep,
         image(store, sweep.name, key, lambda: figures.draw(found)),
         image(store, f"{sweep.name}-rates", key, lambda: rates.figure(found)),
+        image(store, f"{sweep.name}-budget", key, lambda: budget.figure(found)),
         [one for one in made if one.rows],
         table("Every learning rate tried", tried, mark="chosen") if tried else None,
         curves(found),

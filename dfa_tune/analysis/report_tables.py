@@ -9,7 +9,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-HEADINGS = {"learning_rate": "learning rate", "mean": "mean accuracy", "at_edge": "at the range's edge"}
+HEADINGS = {
+    "learning_rate": "learning rate",
+    "mean": "mean accuracy",
+    "at_edge": "at the range's edge",
+    "tuning_trials": "tuning trials",
+    "tuning_epochs": "tuning epochs",
+    "stopped_trials": "stopped trials",
+}
 Row = dict[str, Any]
 
 
@@ -41,7 +48,7 @@ def table(title: str, rows: Sequence[Row], *, mark: str | None = None) -> Table:
     return Table(
         title,
         [HEADINGS.get(name, name) for name in columns],
-        [[_cell(name, row[name]) for name in columns] for row in rows],
+        [[_cell(row[name], chosen=_is_chosen(row, name)) for name in columns] for row in rows],
         csv_uri(rows),
         frozenset(number for number, row in enumerate(rows) if mark is not None and row[mark]),
     )
@@ -57,13 +64,18 @@ def csv_uri(rows: Sequence[Row]) -> str:
     return f"data:text/csv;base64,{base64.b64encode(text.getvalue().encode()).decode()}"
 
 
-def _cell(name: str, value: Any) -> Cell:
+def _is_chosen(row: Row, name: str) -> bool:
+    """Whether the column has what a tuning chose, which may be small."""
+    return name == "learning_rate" or f"{name}_at_edge" in row
+
+
+def _cell(value: Any, *, chosen: bool) -> Cell:
     if value is None:
         return Cell("-", "")
     if isinstance(value, bool):
         return Cell("yes" if value else "no", int(value))
     if isinstance(value, float):
-        return Cell(f"{value:.3g}" if name == "learning_rate" else f"{value:.3f}", value)
+        return Cell(f"{value:.3g}" if chosen else f"{value:.3f}", value)
     return Cell(str(value), value if isinstance(value, int) else str(value))
 
 

@@ -9,8 +9,10 @@ import numpy as np
 import pandas as pd
 
 from dfa_tune.analysis.statistics import t_interval
+from dfa_tune.planning.candidates import column
 from dfa_tune.planning.plan import Cell
 from dfa_tune.planning.sweep_results import SweepResults
+from dfa_tune.planning.trial import column_value
 
 Row = dict[str, Any]
 
@@ -20,10 +22,14 @@ def best_table(results: SweepResults) -> list[Row]:
 
     Keys: method, the axes, learning_rate, criterion (its score; None if the rate was given, or if every rate
     diverged) and at_edge. Where there are several tuning seeds, also criterion_sd and criterion_lowest: the
-    standard deviation and the lowest of their scores, of which the criterion is the mean. A method whose
-    tuning is not finished is left out.
+    standard deviation and the lowest of their scores, of which the criterion is the mean. For each parameter
+    of `tuning.with` its column, and whether it is at an edge; None where it does not concern the method.
+    tuning_trials and tuning_epochs: what the tuning has taken; stopped_trials where some may be stopped. A
+    method whose tuning is not finished is left out.
     """
-    spread = results.sweep.tuning.seeds > 1
+    sweep = results.sweep
+    spread = sweep.tuning.seeds > 1
+    chosen = list(dict.fromkeys(map(column, sweep.further)))
     table = []
     for _, cell in cells_in_order(results):
         choice = cell.choice(results.scores)
@@ -37,6 +43,14 @@ def best_table(results: SweepResults) -> list[Row]:
                 several = np.array(choice.by_seed or [math.nan])
                 values["criterion_sd"] = _number(np.std(several, ddof=1)) if len(several) > 1 else None
                 values["criterion_lowest"] = _number(np.min(several))
+            own = {column(key): column_value(value) for key, value in choice.values.items()}
+            edges = {column(key): at_edge for key, at_edge in choice.edges.items()}
+            for name in chosen:
+                values |= {name: own.get(name), f"{name}_at_edge": edges.get(name)}
+            budget = cell.budget(results.scores)
+            values |= {"tuning_trials": budget.trials, "tuning_epochs": budget.epochs}
+            if sweep.tuning.stop is not None:
+                values["stopped_trials"] = budget.stopped
             table.append(named(cell) | values)
     return table
 

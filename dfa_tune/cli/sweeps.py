@@ -107,8 +107,10 @@ def plan(
     say(f"  methods     {', '.join(dict.fromkeys(m.name for m in sweep.methods))}")
     if sweep.axes:
         say(f"  axes        {', '.join(sweep.axes)}")
-    if any(len(rates) > 1 for rates in sweep.rates.values()):
+    if found.plan.tunings:
         say(f"  tuning      {_tuning_text(sweep)}")
+        for line in _search_text(sweep):
+            say(f"              {line}")
     done = f"{count.done} done" + (f" ({elsewhere} of them in other spaces here)" if elsewhere else "")
     most = f"{count.planned} to {state.most}" if state.most > count.planned else f"{count.planned}"
     least = "at least " if state.most > count.planned else ""
@@ -148,6 +150,20 @@ def _tuning_text(sweep: Sweep) -> str:
         return f"{sweep.tuning.metric}, mean of all {rows} {epochs}{seeds}"
     fewer = ", or of all where there are fewer" if window > tested[0] else ""
     return f"{sweep.tuning.metric}, mean of the last {window} of {rows} {epochs}{seeds}{fewer}"
+
+
+def _search_text(sweep: Sweep) -> list[str]:
+    """What else is chosen, how settings are drawn, and when trials are stopped; a line for each."""
+    tuning, lines = sweep.tuning, []
+    if sweep.further:
+        lines.append(f"learning_rate together with {', '.join(sweep.further)}")
+    if tuning.sampler != "grid":
+        how = "drawn at random" if tuning.sampler == "random" else "suggested by TPE"
+        lines.append(f"{tuning.trials} settings for each method, {how}")
+    if tuning.stop is not None:
+        epochs = " and ".join(map(str, tuning.stop.after))
+        lines.append(f"after epoch {epochs} the best of the settings go on, a share of {tuning.stop.keep:g}")
+    return lines
 
 
 def _memory_text(packs: list[TrialPack], workers: int) -> str:
@@ -325,7 +341,7 @@ def status(
     found = load_sweep_results(sweep, results, data=data, scores_only=True)
     state = SweepState(found.plan, store, found.rows)
     count = state.count()
-    left = {trial.id: trial for trial in found.plan.due(state.scores) if trial.id not in state.scores}
+    left = {trial.id: trial for trial in found.plan.due(state.scores) if not state.done(trial.id)}
     running = left.keys() & {t for lease in Leases(store).active().values() for t in lease.trial_ids}
     failed = {trial: f.cause for trial, f in failures(store).items() if trial in left.keys() - running}
     # A run may have been asked for more repetitions than the space itself wants

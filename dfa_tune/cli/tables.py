@@ -14,7 +14,14 @@ from typing import Any
 from dfa_tune.cli.console import print_json, print_rich, printable, say, terminal
 
 Row = dict[str, Any]
-HEADINGS = {"learning_rate": "rate", "at_edge": "at edge", "mean": "mean accuracy"}
+HEADINGS = {
+    "learning_rate": "rate",
+    "at_edge": "at edge",
+    "mean": "mean accuracy",
+    "tuning_trials": "tuning trials",
+    "tuning_epochs": "tuning epochs",
+    "stopped_trials": "stopped trials",
+}
 # Student's t for one look at a mean; a confidence sequence, which holds at every look, for a claim
 INTERVALS = {"mean": "95% interval", "measured": "interval, 5% a side"}
 LEFT = ("method", "id", "claim", "source", "verdict")  # text; numbers are set to the right
@@ -90,7 +97,8 @@ def cell(row: Row, column: str) -> str:
         return "yes" if value else "no"
     if not isinstance(value, float):
         return " ".join(printable(value).split())
-    return f"{value:.4g}" if column == "learning_rate" else f"{value:.3f}"
+    chosen = column == "learning_rate" or f"{column}_at_edge" in row  # by a tuning; it may be small
+    return f"{value:.4g}" if chosen else f"{value:.3f}"
 
 
 def as_csv(table: list[Row]) -> str:

@@ -9,7 +9,7 @@ from scipy import stats
 from dfa_tune.analysis import tables
 from dfa_tune.planning.sweep_results import SweepResults
 
-BEST = ["method", "learning_rate", "criterion", "at_edge"]
+BEST = ["method", "learning_rate", "criterion", "at_edge", "tuning_trials", "tuning_epochs"]
 SUMMARY = ["method", "learning_rate", "n", "diverged", "exploded", "mean", "low", "high", "sd"]
 
 
@@ -23,6 +23,8 @@ def test_best_names_the_rate_with_the_highest_criterion(plan, trained) -> None:
         "learning_rate": 0.1,
         "criterion": pytest.approx(0.835),
         "at_edge": False,
+        "tuning_trials": 3,
+        "tuning_epochs": 12,
     }
     assert (dfa["method"], dfa["criterion"]) == ("dfa-sgd", pytest.approx(0.735))
 
@@ -156,8 +158,33 @@ def test_rows_are_ordered_by_method_and_then_by_number_whatever_the_spaces_order
 def test_best_shows_the_spread_over_tuning_seeds(plan, trained) -> None:
     results = trained(plan("tuning.seeds=2"), lambda trial, epoch: 0.9 if trial.seed == 0 else 0.6)
     for row in tables.best_table(results):
-        assert list(row) == [*BEST, "criterion_sd", "criterion_lowest"]
+        assert list(row) == [*BEST[:4], "criterion_sd", "criterion_lowest", *BEST[4:]]
+        assert (row["tuning_trials"], row["tuning_epochs"]) == (2 * 3, 2 * 3 * 4)
         # Of 0.9 and 0.6: half their difference times the root of two
         assert row["criterion"] == pytest.approx(0.75)
         assert row["criterion_sd"] == pytest.approx(0.15 * 2**0.5)
         assert row["criterion_lowest"] == pytest.approx(0.6)
+
+
+def test_best_shows_the_whole_choice_and_what_the_tuning_took(plan, trained) -> None:
+    """The best feedback is the largest tried; two of 9 settings were stopped after epoch 2 of 4."""
+    plan = plan("tuning.with={network.feedback_scale: [0.5, 1, 2]}", "tuning.stop={after: [2], keep: 0.75}")
+    results = trained(plan, lambda trial, epoch: trial.network.feedback_scale / 4 + trial.learning_rate / 100)
+    bp, dfa = tables.best_table(results)
+    assert list(bp) == [
+        *BEST[:4],
+        "feedback_scale",
+        "feedback_scale_at_edge",
+        "tuning_trials",
+        "tuning_epochs",
+        "stopped_trials",
+    ]
+    assert (bp["feedback_scale"], bp["feedback_scale_at_edge"]) == (None, None)  # BP has no feedback
+    assert (dfa["feedback_scale"], dfa["feedback_scale_at_edge"]) == (2.0, True)
+    assert (dfa["learning_rate"], dfa["at_edge"]) == (1.0, True)
+    assert (dfa["tuning_trials"], dfa["tuning_epochs"], dfa["stopped_trials"]) == (9, 7 * 4 + 2 * 2, 2)
+    assert (bp["tuning_trials"], bp["tuning_epochs"], bp["stopped_trials"]) == (
+        3,
+        3 * 4,
+        0,
+    )  # of 3 three go on

@@ -1,0 +1,135 @@
+"""The figure of the tuning budget: the best score that so many epochs of tuning find, for each method."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from dfa_tune.analysis import layout, panels
+from dfa_tune.analysis.captions import about_data
+from dfa_tune.analysis.default_figure import choose, point_title
+from dfa_tune.analysis.styles import TITLE, styles
+from dfa_tune.planning.plan import Cell
+from dfa_tune.planning.sweep_results import SweepResults
+
+PANELS = 6  # at most; the caption says how many there would be
+CONFIDENCE = 0.95
+Curve = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Best:
+    """The best score of the first 1, 2, ... settings; `low` and `high` are its band, None without one."""
+
+    line: Curve
+    low: Curve | None = None
+    high: Curve | None = None
+
+
+def figure(results: SweepResults) -> Figure | None:
+    """A panel for each point of the axes at which methods are tuned; None where nothing was tuned yet."""
+    by_point: dict[str, list[Cell]] = {}
+    for cell in results.plan.cells:
+        if cell.ended(results.scores):
+            by_point.setdefault(point_title(cell.axes), []).append(cell)
+    if not by_point:
+        return None
+    shown, left_out = choose(list(by_point.items()), PANELS)
+    drawing, axes = layout.canvas(len(shown), results, heading="Best score by tuning budget: ")
+    for ax, (title, cells) in zip(axes, shown, strict=True):
+        panel(ax, results, cells)
+        ax.set_title(title, fontsize=TITLE, parse_math=False)
+    layout.same_scale(axes)
+    drawing.set_label(f"{results.sweep.name}-budget")
+    return layout.caption_below(drawing, f"{_words(results)} {left_out} {about_data(results)}")
+
+
+def panel(ax: Axes, results: SweepResults, cells: Sequence[Cell]) -> None:
+    """The best score against the epochs of tuning for each method; the dot is what the tuning has taken."""
+    look, tuning = styles(results), results.sweep.tuning
+    for cell in cells:
+        style, ended = look[cell.method.name], cell.ended(results.scores)
+        best = best_of(tuning.sampler, [one.score for one in ended], tuning.lower_is_better)
+        budget = cell.budget(results.scores)
+        if tuning.sampler == "tpe":
+            last = cell.tune_trials[0].training.epochs
+            spent = np.cumsum([one.stopped or last for one in ended]) * tuning.seeds
+        else:
+            spent = np.arange(1, len(ended) + 1) / len(ended) * budget.epochs
+        stopped = f", {budget.stopped} stopped" if tuning.stop is not None else ""
+        label = f"{cell.method.name}: {budget.trials} trials{stopped}, {budget.epochs} epochs"
+        ax.plot(spent, best.line, color=style.color, linestyle=style.linestyle, label=label)
+        ax.plot(spent[-1:], best.line[-1:], style.marker, color=style.color, ms=5)
+        if best.low is not None and best.high is not None:
+            ax.fill_between(spent, best.low, best.high, color=style.color, alpha=0.12, linewidth=0)
+    ax.set_xlabel("epochs of tuning")
+    panels.dress(ax, results, tuning.metric, empty=False)
+    ax.set_ylabel(f"best {panels.LABELS.get(tuning.metric, tuning.metric.replace('_', ' '))}")
+    ax.set_xlim(left=0)
+    ax.legend(fontsize=7, loc="best", handlelength=2.6)
+
+
+def best_of(sampler: str, scores: Sequence[float], lower_is_better: bool) -> Best:
+    """The best of 1, 2, ... settings; a score that is not a number counts as the worst of the others.
+
+    tpe: the best so far. grid: the expected best of so many of the settings, drawn without replacement.
+    random: the median best of so many draws, with a simultaneous band for all of them (see `random_band`).
+    """
+    sign = -1.0 if lower_is_better else 1.0
+    values = sign * np.array(scores, np.float64)
+    values[np.isnan(values)] = np.nanmin(values) if not np.isnan(values).all() else 0.0
+    if sampler == "random":
+        return random_band(sign * values, lower_is_better)
+    line = np.maximum.accumulate(values) if sampler == "tpe" else expected_best(values)
+    return Best(sign * line)
+
+
+def expected_best(values: Sequence[float] | Curve) -> Curve:
+    """The expected highest of 1, 2, ..., n of n values, drawn without replacement.
+
+    The i-th lowest is the highest of m in C(i - 1, m - 1) of C(n, m) draws.
+    """
+    ordered, n = np.sort(values), len(values)
+    return np.array(
+        [
+            sum(math.comb(i - 1, m - 1) * value for i, value in enumerate(ordered, 1)) / math.comb(n, m)
+            for m in range(1, n + 1)
+        ]
+    )
+
+
+def random_band(scores: Curve, lower_is_better: bool) -> Best:
+    """The median best of 1, 2, ..., n independent draws, and its band.
+
+    The band holds at all sizes together with probability `CONFIDENCE`: Dvoretzky, Kiefer and Wolfowitz's for
+    the distribution of a draw, carried over to the best of m by P(best of m <= y) = P(draw <= y)^m (Lourie,
+    Cho and He, "Show Your Work with Confidence", 2024; the package opda).
+    """
+    from opda.nonparametric import EmpiricalDistribution
+
+    bounded = not lower_is_better  # an accuracy
+    low, high = (0.0, 1.0) if bounded else (-np.inf, np.inf)
+    bands = EmpiricalDistribution.confidence_bands(scores, CONFIDENCE, a=low, b=high, method="dkw")
+    sizes = np.arange(1, len(scores) + 1)
+    # opda's lower band is that of the distribution function, which is the upper one of the draws
+    curves = [one.quantile_tuning_curve(sizes, minimize=lower_is_better) for one in bands]
+    return Best(curves[1], np.minimum(curves[0], curves[2]), np.maximum(curves[0], curves[2]))
+
+
+def _words(results: SweepResults) -> str:
+    tuning = results.sweep.tuning
+    meaning = {
+        "grid": "The line is the expected best of so many of the settings tried, in random order",
+        "random": "The line is the median best of so many random settings, the band its 95% confidence band"
+        " at all budgets together",
+        "tpe": "The line is the best setting so far, in the order in which TPE suggested them",
+    }[tuning.sampler]
+    stopped = " A stopped trial counts with its score at that epoch." if tuning.stop is not None else ""
+    seeds = f" Each setting is tried with {tuning.seeds} seeds." if tuning.seeds > 1 else ""
+    return f"{meaning}; the mark is the whole tuning.{stopped}{seeds}"
