@@ -19,7 +19,7 @@ from dfa_tune.planning.plan import Cell
 from dfa_tune.planning.sweep_results import SweepResults
 
 PANELS = 6  # at most; the caption says how many there would be
-CONFIDENCE = 0.95
+BAND = (0.1, 0.9)  # of draws with more or less luck
 Curve = NDArray[np.float64]
 
 
@@ -47,7 +47,8 @@ def figure(results: SweepResults) -> Figure | None:
         ax.set_title(title, fontsize=TITLE, parse_math=False)
     layout.same_scale(axes)
     drawing.set_label(f"{results.sweep.name}-budget")
-    return layout.caption_below(drawing, f"{_words(results)} {left_out} {about_data(results)}")
+    words = filter(None, (_words(results), left_out, about_data(results)))
+    return layout.caption_below(drawing, " ".join(words))
 
 
 def panel(ax: Axes, results: SweepResults, cells: Sequence[Cell]) -> None:
@@ -78,22 +79,23 @@ def panel(ax: Axes, results: SweepResults, cells: Sequence[Cell]) -> None:
 def best_of(sampler: str, scores: Sequence[float], lower_is_better: bool) -> Best:
     """The best of 1, 2, ... settings; a score that is not a number counts as the worst of the others.
 
-    tpe: the best so far. grid: the expected best of so many of the settings, drawn without replacement.
-    random: the median best of so many draws, with a simultaneous band for all of them (see `random_band`).
+    tpe: the best so far. grid and random: the expected best of so many of the settings; for random settings
+    with a band that most other draws would give (see `luck`).
     """
     sign = -1.0 if lower_is_better else 1.0
     values = sign * np.array(scores, np.float64)
     values[np.isnan(values)] = np.nanmin(values) if not np.isnan(values).all() else 0.0
-    if sampler == "random":
-        return random_band(sign * values, lower_is_better)
-    line = np.maximum.accumulate(values) if sampler == "tpe" else expected_best(values)
-    return Best(sign * line)
+    if sampler == "tpe":
+        return Best(sign * np.maximum.accumulate(values))
+    band = [sign * luck(values, quantile) for quantile in BAND] if sampler == "random" else [None, None]
+    return Best(sign * expected_best(values), *band)
 
 
 def expected_best(values: Sequence[float] | Curve) -> Curve:
     """The expected highest of 1, 2, ..., n of n values, drawn without replacement.
 
-    The i-th lowest is the highest of m in C(i - 1, m - 1) of C(n, m) draws.
+    Of independent draws it is an unbiased estimate. The i-th lowest is the highest of m in C(i - 1, m - 1) of
+    C(n, m) draws.
     """
     ordered, n = np.sort(values), len(values)
     return np.array(
@@ -104,30 +106,24 @@ def expected_best(values: Sequence[float] | Curve) -> Curve:
     )
 
 
-def random_band(scores: Curve, lower_is_better: bool) -> Best:
-    """The median best of 1, 2, ..., n independent draws, and its band.
+def luck(values: Sequence[float] | Curve, quantile: float) -> Curve:
+    """A quantile of the highest of 1, 2, ..., n draws from a distribution of which n draws are known.
 
-    The band holds at all sizes together with probability `CONFIDENCE`: Dvoretzky, Kiefer and Wolfowitz's for
-    the distribution of a draw, carried over to the best of m by P(best of m <= y) = P(draw <= y)^m (Lourie,
-    Cho and He, "Show Your Work with Confidence", 2024; the package opda).
+    The known ones stand for it, so the highest of m is at most the i-th lowest with probability (i / n)^m
+    (Dodge et al., "Show Your Work", 2019).
     """
-    from opda.nonparametric import EmpiricalDistribution
-
-    bounded = not lower_is_better  # an accuracy
-    low, high = (0.0, 1.0) if bounded else (-np.inf, np.inf)
-    bands = EmpiricalDistribution.confidence_bands(scores, CONFIDENCE, a=low, b=high, method="dkw")
-    sizes = np.arange(1, len(scores) + 1)
-    # opda's lower band is that of the distribution function, which is the upper one of the draws
-    curves = [one.quantile_tuning_curve(sizes, minimize=lower_is_better) for one in bands]
-    return Best(curves[1], np.minimum(curves[0], curves[2]), np.maximum(curves[0], curves[2]))
+    ordered, n = np.sort(values), len(values)
+    # The lowest i with (i / n)^m >= quantile; a little less, since a root is not exact
+    places = np.ceil(n * quantile ** (1 / np.arange(1, n + 1)) - 1e-9).astype(int)
+    return ordered[np.clip(places, 1, n) - 1]
 
 
 def _words(results: SweepResults) -> str:
     tuning = results.sweep.tuning
     meaning = {
         "grid": "The line is the expected best of so many of the settings tried, in random order",
-        "random": "The line is the median best of so many random settings, the band its 95% confidence band"
-        " at all budgets together",
+        "random": "The line is the expected best of so many of the random settings, the band what 80% of"
+        " other draws would give",
         "tpe": "The line is the best setting so far, in the order in which TPE suggested them",
     }[tuning.sampler]
     stopped = " A stopped trial counts with its score at that epoch." if tuning.stop is not None else ""

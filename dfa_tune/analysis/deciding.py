@@ -108,7 +108,7 @@ def decide(
     """The decision on each claim, in order.
 
     results: of the space, as far as they go. Of its rows these columns are read: trial_id, stage, seed,
-        learning_rate, epoch, diverged, the accuracies, and the metrics that claims are about
+        learning_rate, epoch, diverged, stopped, the accuracies, and the metrics that claims are about
     others: by name, the results of the spaces in `other_spaces`; one that is missing counts as not run
     """
     sweep = results.sweep

@@ -33,6 +33,8 @@ def figure(results: SweepResults) -> Figure | None:
         f"All rates were tried with the same {_seeds(results)}. The thick line is the chosen one, whose"
         f" {rows} is best; * marks a rate at the edge of its range, a cross a trial that diverged. {left_out}"
     )
+    if results.sweep.tuning.stop is not None:
+        note = f"{note.strip()} A line that ends early was stopped."
     drawing.set_label(f"{results.sweep.name}-rates")
     return layout.caption_below(drawing, f"{note.strip()} {about_data(results)}")
 

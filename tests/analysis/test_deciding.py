@@ -142,7 +142,7 @@ def test_a_method_whose_accuracy_is_known_well_enough_ends(sweep, trained) -> No
 def test_decisions_need_no_other_columns_than_they_say(sweep, trained) -> None:
     tiny = sweep([AHEAD], "repetitions=9")
     results = trained(Plan(tiny))
-    kept = ["trial_id", "stage", "seed", "learning_rate", "epoch", "diverged"]
+    kept = ["trial_id", "stage", "seed", "learning_rate", "epoch", "diverged", "stopped"]
     rows: pd.DataFrame = results.rows[[*kept, "train_accuracy", "test_accuracy"]]
     asked = claims_about(tiny)
     assert decide(asked, SweepResults(results.plan, rows), {}) == decide(asked, results, {})

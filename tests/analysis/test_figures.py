@@ -29,7 +29,8 @@ def test_the_same_rows_give_the_same_bytes(plan, trained, tmp_path) -> None:
 
 def test_writing_a_sweep_saves_its_figure_and_the_rates_tried(plan, trained, tmp_path) -> None:
     paths = figures.write(trained(plan()), Store(tmp_path, "tiny"))
-    assert [Path(path).name for path in paths] == ["tiny.png", "tiny.svg", "tiny-rates.png", "tiny-rates.svg"]
+    names = [f"tiny{part}.{suffix}" for part in ("", "-rates", "-budget") for suffix in ("png", "svg")]
+    assert [Path(path).name for path in paths] == names
     assert all(Path(path).stat().st_size > 1000 for path in paths)
 
 
