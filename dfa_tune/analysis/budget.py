@@ -115,7 +115,8 @@ def luck(values: Sequence[float] | Curve, quantile: float) -> Curve:
     ordered, n = np.sort(values), len(values)
     # The lowest i with (i / n)^m >= quantile; a little less, since a root is not exact
     places = np.ceil(n * quantile ** (1 / np.arange(1, n + 1)) - 1e-9).astype(int)
-    return ordered[np.clip(places, 1, n) - 1]
+    highest: Curve = ordered[np.clip(places, 1, n) - 1]
+    return highest
 
 
 def _words(results: SweepResults) -> str:

@@ -72,26 +72,27 @@ def summary_table(results: SweepResults) -> list[Row]:
 
 
 def tried_table(results: SweepResults) -> list[Row]:
-    """Every learning rate that was tried, by method, point of the axes and rate, without NaN.
+    """Every setting that was tried, by method, point of the axes and learning rate, without NaN.
 
-    Keys: method, the axes, learning_rate, score (its mean over the tuning seeds; None if a seed diverged) and
-    chosen. A rate of which a seed is not finished is left out.
+    Keys: method, the axes, learning_rate, the parameters of `tuning.with`, score (its mean over the tuning
+    seeds; None if a seed diverged) and chosen; where trials may be stopped, stopped_after: the epoch at which
+    the setting was, and had this score. A setting of which a seed is not finished is left out.
     """
+    chosen = list(dict.fromkeys(map(column, results.sweep.further)))
     table = []
     for _, cell in cells_in_order(results):
-        by_rate: dict[float, list[float | None]] = {}
-        for trial in cell.tuning_due(results.scores):
-            by_rate.setdefault(trial.learning_rate, []).append(results.scores.get(trial.id))
         choice = cell.choice(results.scores)
-        for rate, scores in sorted(by_rate.items()):
-            known = [score for score in scores if score is not None]
-            if len(known) == len(scores):
-                values = {
-                    "learning_rate": float(rate),
-                    "score": _number(float(np.mean(known))),
-                    "chosen": choice is not None and choice.learning_rate == rate,
-                }
-                table.append(named(cell) | values)
+        for one in sorted(cell.ended(results.scores), key=lambda one: one.candidate.learning_rate):
+            own = {column(key): column_value(value) for key, value in one.candidate.values.items()}
+            values = {
+                "learning_rate": float(one.candidate.learning_rate),
+                **{name: own.get(name) for name in chosen},
+                "score": _number(one.score),
+                "chosen": choice is not None and one.candidate.id in choice.trials,
+            }
+            if results.sweep.tuning.stop is not None:
+                values["stopped_after"] = one.stopped
+            table.append(named(cell) | values)
     return table
 
 

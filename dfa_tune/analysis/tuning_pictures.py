@@ -31,8 +31,9 @@ class Tried:
 class Curve:
     """The tuning of a method at a point of the axes, in the units of the box.
 
-    line: a line through the scores that are numbers; ticks: heights and their labels; rates: the places of
-    the lowest and the highest rate and their labels; chosen: the chosen rate as text, "" where none is yet
+    line: a line through the scores that are numbers, but for stopped settings; ticks: heights and their
+    labels; rates: the places of the lowest and the highest rate and their labels; chosen: the chosen rate as
+    text, "" where none is yet
     """
 
     title: str
@@ -82,7 +83,8 @@ def _curve(title: str, rows: list[Row], box: Box, bottom: float, top: float) -> 
             y=box.height - box.bottom if row["score"] is None else y(row["score"]),
             said=f"{row['learning_rate']:g}: "
             + ("diverged" if row["score"] is None else f"{row['score']:.3f}")
-            + (" (chosen)" if row["chosen"] else ""),
+            + (" (chosen)" if row["chosen"] else "")
+            + (f" (stopped after epoch {row['stopped_after']})" if row.get("stopped_after") else ""),
             chosen=row["chosen"],
             diverged=row["score"] is None,
         )
@@ -93,7 +95,11 @@ def _curve(title: str, rows: list[Row], box: Box, bottom: float, top: float) -> 
     return Curve(
         title=title,
         box=box,
-        line=" ".join(f"{point.x:.1f},{point.y:.1f}" for point in points if not point.diverged),
+        line=" ".join(
+            f"{point.x:.1f},{point.y:.1f}"
+            for point, row in zip(points, rows, strict=True)
+            if not point.diverged and row.get("stopped_after") is None
+        ),
         points=points,
         ticks=[(y(float(tick)), f"{tick:.3g}") for tick in heights if bottom <= tick <= top],
         rates=[(x(math.log(row["learning_rate"])), f"{row['learning_rate']:g}") for row in ends],
