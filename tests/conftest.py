@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parent.parent
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
-# Tests here start Ray, or whole commands with deadlines: with several test processes they share one of them, so
+# Tests here start Ray, or whole commands with deadlines: several test processes give them to one of them, so
 # that they do not take the cores from each other
 OF_ONE_PROCESS = tuple(str(ROOT / "tests" / name) for name in ("cli", "faults", "orchestration"))
 
