@@ -28,7 +28,7 @@ BENCHMARKS = {
     "memory": "the peak memory of a worker",
     "scaling": "time against trials, width, k and cores, plotted in benchmarks/plots",
     "accuracy": "bfloat16 against float32 over ten paired seeds (1.5 hours on one core)",
-    "tuning": "halving, random settings and TPE against a grid, over 20 seeds (half an hour on one core)",
+    "tuning": "halving, random settings and TPE against a grid, over 20 seeds (ten minutes on one core)",
     "gpu": "packs on a GPU against one trial per process",
 }
 NOT_BY_DEFAULT = ("accuracy", "tuning", "gpu")

@@ -43,6 +43,6 @@ class RetryPolicy:
         middle = len(pack.trials) // 2
         if not middle:
             return []
-        halves = [Pack(pack.trials[:middle]), Pack(pack.trials[middle:])]
+        halves = [Pack(part, pack.left) for part in (pack.trials[:middle], pack.trials[middle:])]
         self._deaths |= {half.id: deaths for half in halves}
         return halves
