@@ -75,7 +75,9 @@ def test_the_wheel_has_no_top_level_name_but_the_package(wheel: Path) -> None:
     assert {name for name in names if not name.endswith(".dist-info")} == {"dfa_tune"}
 
 
-@pytest.mark.parametrize(("folder", "suffix"), [("search_spaces", "yaml"), ("analysis", "py")])
+@pytest.mark.parametrize(
+    ("folder", "suffix"), [("search_spaces", "yaml"), ("search_spaces", "json"), ("analysis", "py")]
+)
 def test_the_wheel_carries_every_file_of_the_bundled_folders(
     installed: Path, folder: str, suffix: str
 ) -> None:

@@ -127,3 +127,18 @@ def test_check_is_clean_after_a_run_and_says_what_is_wrong(ran, tmp_path: Path, 
     assert f"  foreign     {results / 'tiny' / 'epochs' / 'notes.txt'}: " in out
     assert "\nforeign: not a file of dfa_tune's\n" in out
     assert (results / "tiny" / "epochs" / "notes.txt").read_text() == "mine"
+
+
+def test_a_report_that_watches_a_finished_sweep_is_written_once_and_ends(ran, tmp_path: Path, invoke) -> None:
+    output = tmp_path / "report.html"
+    code, out, _ = invoke(
+        "report", str(ran.space), "--results", str(ran.results), "--watch", "--output", str(output)
+    )
+    assert code == 0
+    assert (
+        out.splitlines()[-1] == f"{ran.trials} of {ran.trials} trials done, none running: the report is final"
+    )
+    assert "data-reload" not in output.read_text()
+    os.mkfifo(tmp_path / "pipe")
+    code, _, err = invoke("report", str(ran.space), "--watch", "--output", str(tmp_path / "pipe"))
+    assert (code, "--watch replaces it" in err) == (2, True)
