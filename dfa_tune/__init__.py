@@ -16,15 +16,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from dfa_tune.orchestration.driver.runner import Outcome, Resources, run_sweep
     from dfa_tune.planning.sweep import load_sweep
+    from dfa_tune.registry import register
 
 __version__ = "0.1.0"
-__all__ = ["Outcome", "Resources", "__version__", "load_sweep", "run_sweep"]
+__all__ = ["Outcome", "Resources", "__version__", "load_sweep", "register", "run_sweep"]
 
 _HOMES = {
     "load_sweep": "dfa_tune.planning.sweep",
     "run_sweep": "dfa_tune.orchestration.driver.runner",
     "Outcome": "dfa_tune.orchestration.driver.runner",
     "Resources": "dfa_tune.orchestration.driver.runner",
+    "register": "dfa_tune.registry",
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
+from dfa_tune import plugins, registry
 from dfa_tune.planning.plan import Plan
 from dfa_tune.planning.sweep import Sweep, load_sweep
 from dfa_tune.planning.sweep_results import SweepResults
@@ -38,8 +40,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(autouse=True)
 def no_settings_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Data sets are where a test says, whatever this shell has in its environment."""
+    """Data sets are where a test says, and no plugins are named, whatever this shell's environment has."""
     monkeypatch.delenv("DFA_TUNE_DATA", raising=False)
+    monkeypatch.delenv("DFA_TUNE_PLUGINS", raising=False)
+
+
+@pytest.fixture
+def no_plugins(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No plugins yet, and those that the test adds are gone after it."""
+    for one in registry.REGISTRIES:
+        for name, empty in (("_added", {}), ("_installed", {}), ("_named", [])):
+            monkeypatch.setattr(one, name, empty)
+    monkeypatch.setattr(registry, "_found", False)
+    monkeypatch.setattr(plugins._GIVEN, "_files", {})
+    yield
+    for name in [n for n in sys.modules if n.startswith(plugins.FILE_MODULE)]:
+        del sys.modules[name]
 
 
 @pytest.fixture

@@ -13,9 +13,10 @@ from matplotlib.figure import Figure
 
 from dfa_tune.analysis import budget, by_layer, extras, rates
 from dfa_tune.analysis.default_figure import default
-from dfa_tune.analysis.figure_modules import figure_module, figure_source
+from dfa_tune.analysis.figure_modules import drawn_by, figure_module, figure_source, further_figures
 from dfa_tune.learning.metrics import BY_LAYER
 from dfa_tune.planning.sweep_results import SweepResults
+from dfa_tune.registry import FIGURES
 from dfa_tune.results.storage import open_storage
 from dfa_tune.results.store import Store
 
@@ -25,10 +26,14 @@ __all__ = ["default", "draw", "key", "rendered", "save", "write"]
 def draw(results: SweepResults) -> Figure:
     """The sweep's figure from whatever rows there are; its label is the sweep's name.
 
-    The module `analysis/NAME.py` draws it for a bundled space and its variants, otherwise `default` does.
+    A plugin of that name draws it, or the module `analysis/NAME.py` for a bundled space and its variants,
+    otherwise `default` does.
     """
-    module = figure_module(results.sweep)
-    figure: Figure = (default if module is None else module.figure)(results)
+    if (plugin := FIGURES.plugin(results.sweep.name)) is not None:
+        figure = drawn_by(plugin, results)
+    else:
+        module = figure_module(results.sweep)
+        figure = (default if module is None else module.figure)(results)
     figure.set_label(results.sweep.name)
     return figure
 
@@ -36,12 +41,15 @@ def draw(results: SweepResults) -> Figure:
 def write(results: SweepResults, store: Store, data: str | Path | None = None) -> list[str]:
     """Draws and saves the sweep's figure, and those of the rates tried, the tuning budget and deep networks.
 
-    Returns the paths.
+    Also those that plugins add, as NAME-PLUGIN. Returns the paths.
     """
     results = replace(results, extra=extras.made(results, store, data))
     made_of = key(results)
     drawn = [draw(results), rates.figure(results), budget.figure(results), by_layer.figure(results)]
-    return [path for one in drawn if one is not None for path in save(one, store, key=made_of)]
+    paths = [path for one in drawn if one is not None for path in save(one, store, key=made_of)]
+    for plugin in further_figures(results.sweep):
+        paths += save(drawn_by(plugin, results), store, name=f"{results.sweep.name}-{plugin.name}")
+    return paths
 
 
 def key(results: SweepResults) -> str:
@@ -51,7 +59,9 @@ def key(results: SweepResults) -> str:
     """
     sweep = results.sweep
     meant = (sweep.title, [method.name for method in sweep.methods], sweep.tuning, sweep.repetitions)
-    content = hashlib.sha256(repr(meant).encode() + figure_source(sweep.figure_name))
+    plugin = FIGURES.plugin(sweep.name)
+    drawer = figure_source(sweep.figure_name) if plugin is None else plugin.digest.encode()
+    content = hashlib.sha256(repr(meant).encode() + drawer)
     # A column of lists cannot be hashed as it is
     lists = [name for name in BY_LAYER if name in results.rows]
     plain = results.rows.assign(**{name: results.rows[name].astype(str) for name in lists})

@@ -51,6 +51,27 @@ Set = Annotated[
 Methods = Annotated[
     list[str] | None, typer.Option("--method", metavar="NAME", help="Keep only this method. Repeatable.")
 ]
+
+
+def _register(context: typer.Context, named: list[str] | None) -> list[str] | None:
+    from dfa_tune.registry import register
+
+    for one in () if context.resilient_parsing else named or ():  # not while a shell completes a line
+        register(one)
+    return named
+
+
+# Registered before anything else is read. A command needs to do nothing with it
+Plugins = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--plugin",
+        metavar="FILE.py|MODULE",
+        help="Add a rule, an optimizer or a figure of one's own. Repeatable.",
+        is_eager=True,
+        callback=_register,
+    ),
+]
 TableFormat = Annotated[
     Format, typer.Option("--format", metavar="FORMAT", help="table, json, csv, markdown or latex.")
 ]

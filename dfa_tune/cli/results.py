@@ -9,7 +9,18 @@ import typer
 
 from dfa_tune.cli.app import app
 from dfa_tune.cli.console import say
-from dfa_tune.cli.options import Data, Json, Methods, Results, Set, Space, Spaces, TableFormat, sweep_of
+from dfa_tune.cli.options import (
+    Data,
+    Json,
+    Methods,
+    Plugins,
+    Results,
+    Set,
+    Space,
+    Spaces,
+    TableFormat,
+    sweep_of,
+)
 from dfa_tune.cli.tables import Format, print_as
 from dfa_tune.errors import UserError
 
@@ -20,6 +31,7 @@ def best(
     results: Results = "results",
     data: Data = None,
     set_: Set = None,
+    plugin: Plugins = None,
     method: Methods = None,
     format_: TableFormat = Format.table,
     json_: Json = False,
@@ -42,6 +54,7 @@ def summary(
     results: Results = "results",
     data: Data = None,
     set_: Set = None,
+    plugin: Plugins = None,
     method: Methods = None,
     by_layer: Annotated[
         bool,
@@ -72,6 +85,7 @@ def plot(
     results: Results = "results",
     data: Data = None,
     set_: Set = None,
+    plugin: Plugins = None,
     method: Methods = None,
 ) -> None:
     """Draw the figure and the learning rates that were tried, as PNG and SVG."""
@@ -97,6 +111,7 @@ def verify(
     results: Results = "results",
     data: Data = None,
     set_: Set = None,
+    plugin: Plugins = None,
     format_: TableFormat = Format.table,
     json_: Json = False,
 ) -> None:
@@ -121,6 +136,7 @@ def report(
     results: Results = "results",
     data: Data = None,
     set_: Set = None,
+    plugin: Plugins = None,
     output: Annotated[
         Path | None,
         typer.Option(help="The file to write; default: report.html in the results.", metavar="FILE"),
@@ -174,7 +190,7 @@ def _write_into(output: Path, content: bytes) -> None:
 
 
 @app.command(rich_help_panel="Results", epilog="Example: dfa-tune compact quickstart")
-def compact(space: Space, results: Results = "results") -> None:
+def compact(space: Space, results: Results = "results", plugin: Plugins = None) -> None:
     """Merge the many Parquet files of a finished sweep into a few."""
     from dfa_tune.results import maintenance
     from dfa_tune.results.store import Store
@@ -190,6 +206,7 @@ def check(
         str | None, typer.Argument(metavar="SPACE", help="A name or a YAML file; default: all results.")
     ] = None,
     results: Results = "results",
+    plugin: Plugins = None,
 ) -> None:
     """Read all results, and say what is damaged, foreign, there twice or of older numerics; move nothing."""
     from dfa_tune.planning.trial import NUMERICS_VERSION
@@ -219,6 +236,7 @@ def reproduce(
     trial_id: Annotated[str, typer.Argument(metavar="TRIAL_ID", help="A value of the column trial_id.")],
     results: Results = "results",
     data: Data = None,
+    plugin: Plugins = None,
 ) -> None:
     """Run one recorded trial again, and compare every number with the record."""
     from dfa_tune.orchestration.reproduce import reproduce as run_again

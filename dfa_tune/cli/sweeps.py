@@ -18,6 +18,7 @@ from dfa_tune.cli.options import (
     Gpus,
     Methods,
     Pack,
+    Plugins,
     Results,
     Set,
     Space,
@@ -72,6 +73,7 @@ def plan(
     results: Results = "results",
     data: Data = None,
     set_: Set = None,
+    plugin: Plugins = None,
     method: Methods = None,
     pack: Pack = "auto",
     cpus_per_pack: Cpus = 1,
@@ -244,6 +246,7 @@ def run(
     results: Results = "results",
     data: Data = None,
     set_: Set = None,
+    plugin: Plugins = None,
     method: Methods = None,
     address: Annotated[
         str | None, typer.Option(metavar="auto|HOST:PORT", help="A Ray cluster; default: a local one.")
@@ -327,6 +330,7 @@ def status(
     results: Results = "results",
     data: Data = None,
     set_: Set = None,
+    plugin: Plugins = None,
     method: Methods = None,
 ) -> None:
     """Count the trials that are done, running, failed and remaining, during a run too."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, create_model, field_validator
 
@@ -75,12 +75,13 @@ class OptimizerOptions(Settings):
     weight_decay: NotNegative | None = None  # null: training.weight_decay
 
 
-@cache
 def optimizer_options(optimizer: str) -> type[OptimizerOptions]:
     """`OptimizerOptions` with the options that this optimizer has, at their defaults."""
-    fields = {
-        name: (OPTION_TYPES.get(name, float), default)
-        for name, default in OPTIMIZERS[optimizer].defaults.items()
-    }
+    return _options(OPTIMIZERS[optimizer])
+
+
+@cache  # by the class: a plugin may be registered again with other options
+def _options(kind: Any) -> type[OptimizerOptions]:
+    fields = {name: (OPTION_TYPES.get(name, float), default) for name, default in kind.defaults.items()}
     model: type[OptimizerOptions] = create_model("Options", __base__=OptimizerOptions, **fields)  # type: ignore[call-overload]
     return model

@@ -5,6 +5,7 @@ Where numbers differ, it says what else does: versions, the processor, the code.
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from dfa_tune.learning.metrics import METRICS
 from dfa_tune.orchestration.packs.pack import Pack
 from dfa_tune.orchestration.worker.pack_run import start_training, torch_provenance
 from dfa_tune.planning.plan import Plan
-from dfa_tune.planning.sweep import parse_sweep
+from dfa_tune.planning.sweep import Sweep, parse_sweep
 from dfa_tune.planning.trial import NUMERICS_VERSION, Trial
 from dfa_tune.problems.datasets import content_digest, data_folder
 from dfa_tune.problems.download import ensure
@@ -115,11 +116,27 @@ def _trial(trial_id: str, recorded: Recorded) -> Trial:
     digests = dict.fromkeys(sweep.datasets, row["data_digest"])
     trial = Plan(sweep, digests).trial(trial_id, {str(name): value for name, value in row.items()})
     if trial is None:
+        if changed := _changed_plugins(recorded, sweep):
+            raise UserError(f"trial {trial_id} was trained with {changed}")
         raise UserError(
             f"trial {trial_id}: the search space in the metadata of {recorded.path} has no trial with this"
             " id; the file was changed by hand, or another dfa_tune wrote it"
         )
     return trial
+
+
+def _changed_plugins(recorded: Recorded, sweep: Sweep) -> str:
+    """Which plugins were others when the trial was trained, by the digests of their sources; "" if none."""
+    here = {f"{kind} {one.name}": one.digest for kind, found in sweep.plugins.items() for one in found}
+    try:
+        then = {name: one["digest"] for name, one in json.loads(recorded.metadata["plugins"]).items()}
+    except (KeyError, ValueError, TypeError, AttributeError):  # there were none, or a stranger wrote the file
+        return ""
+    return "; ".join(
+        f"the {name} from a plugin with the digest {digest}, and the one here has {here.get(name, 'none')}"
+        for name, digest in then.items()
+        if here.get(name) != digest
+    )
 
 
 def _difference(recorded: pd.DataFrame, found: list[dict[str, Any]], training: Any) -> Difference | None:

@@ -12,6 +12,7 @@ from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from dfa_tune.bundled import bundled
 from dfa_tune.config import grid, yaml_file
@@ -34,6 +35,8 @@ from dfa_tune.config.validation import Source
 from dfa_tune.errors import UserError, did_you_mean
 from dfa_tune.planning.claim_check import check, objection
 from dfa_tune.planning.plan import Plan
+from dfa_tune.plugins import Plugin
+from dfa_tune.registry import ACTIVATIONS, FEEDBACK, OPTIMIZERS, PROBLEMS, RULES, used
 
 __all__ = [
     "Point",
@@ -42,6 +45,7 @@ __all__ = [
     "Tuning",
     "load_sweep",
     "parse_sweep",
+    "plugins_json",
     "repetition_seeds",
     "same_methods",
     "space_names",
@@ -95,6 +99,22 @@ class Sweep:
         return next(iter(self.datasets), None)
 
     @cached_property
+    def plugins(self) -> dict[str, list[Plugin]]:
+        """The plugins that its trials use, by kind ("rule")."""
+        points = [p for point in self.points for p in (point, point.tuned_at or point)]
+        rules = [method.rule for method in self.methods]
+        activations = [RULES[rule].activation for rule in rules]
+        return used(
+            {
+                RULES: rules,
+                OPTIMIZERS: [method.optimizer for method in self.methods],
+                FEEDBACK: [method.feedback for method in self.methods],
+                ACTIVATIONS: [*(point.network.activation for point in points), *activations],
+                PROBLEMS: [point.problem.kind for point in points],
+            }
+        )
+
+    @cached_property
     def repetition_seeds(self) -> tuple[int, ...]:
         """The seed of each repetition: the same for all methods and points, and never the tuning seed."""
         return repetition_seeds(self.seed, max(self.repetitions.max, self.found))
@@ -106,6 +126,11 @@ class Sweep:
         for number in range(2, self.tuning.seeds + 1):
             seeds.append(_derived(self.seed, "tuning", number, {*seeds, *self.repetition_seeds}))
         return tuple(seeds)
+
+
+def plugins_json(sweep: Sweep) -> dict[str, list[dict[str, Any]]]:
+    """The plugins that the sweep's trials use, by kind, as `registry.use_only` takes them elsewhere."""
+    return {kind: [plugin.to_json() for plugin in plugins] for kind, plugins in sweep.plugins.items()}
 
 
 def same_methods(sweep: Sweep) -> list[tuple[Method, Method]]:

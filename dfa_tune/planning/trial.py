@@ -14,9 +14,10 @@ from pydantic import BaseModel
 
 from dfa_tune.config.method import Method, Split
 from dfa_tune.learning.settings import Network, Training
+from dfa_tune.plugins import Plugin
 from dfa_tune.problems.datasets import NPZ
 from dfa_tune.problems.settings import ProblemSettings
-from dfa_tune.registry import OPTIMIZERS, PROBLEMS
+from dfa_tune.registry import ACTIVATIONS, FEEDBACK, OPTIMIZERS, PROBLEMS, RULES, used
 
 # Raised whenever a change alters the numbers of a trial: trials of earlier versions are then run again
 NUMERICS_VERSION = 2
@@ -71,9 +72,26 @@ class Trial:
         content["options"] = {name: v for name, v in self.options.items() if v != defaults[name]}
         if not content["options"]:
             del content["options"]
+        if plugins := self.plugins:
+            content["plugins"] = {kind: plugin.digest for kind, plugin in plugins.items()}
         content["numerics"] = NUMERICS_VERSION
         canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
         return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+
+    @property
+    def plugins(self) -> dict[str, Plugin]:
+        """The plugins that compute a part of the trial, by the kind of that part: {"rule": ...}."""
+        rule = self.method.rule
+        found = used(
+            {
+                RULES: [rule],
+                OPTIMIZERS: [self.method.optimizer],
+                FEEDBACK: [self.method.feedback],
+                ACTIVATIONS: [RULES[rule].activation or self.network.activation],
+                PROBLEMS: [self.problem.kind],
+            }
+        )
+        return {kind: plugin for kind, (plugin,) in found.items()}
 
     def columns(self) -> dict[str, Any]:
         """The columns that are constant over the rows of the trial; its worker adds `device`."""

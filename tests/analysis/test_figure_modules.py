@@ -9,8 +9,10 @@ import pytest
 from dfa_tune.analysis import extras, figures
 from dfa_tune.analysis.figure_modules import figure_module, figure_source, load_module
 from dfa_tune.bundled import bundled
+from dfa_tune.errors import UserError
 from dfa_tune.planning.plan import Plan
 from dfa_tune.planning.sweep import load_sweep, space_names
+from dfa_tune.registry import register
 from dfa_tune.results.store import Store
 
 
@@ -94,3 +96,50 @@ def test_every_figure_of_the_thesis_has_a_module_of_its_own_or_is_a_variant(name
     assert module is not None
     assert Path(module.__file__).parent == bundled("analysis")
     assert callable(module.figure)
+
+
+# -- figures that a user names -------------------------------------------------------------------
+
+OWN = "from matplotlib.figure import Figure\ndef figure(results):\n    return Figure(figsize=(3, 7))\n"
+
+
+def test_a_plugin_of_the_spaces_name_draws_its_figure(plan, trained, tmp_path: Path, no_plugins) -> None:
+    results = trained(plan())
+    before = figures.key(results)
+    (tmp_path / "tiny.py").write_text(OWN)
+    register(tmp_path / "tiny.py")
+    figure = figures.draw(results)
+    assert (figure.get_figheight(), figure.get_label()) == (7, "tiny")
+    assert figures.key(results) != before
+
+
+def test_a_plugin_of_another_name_is_drawn_beside_the_spaces_figure(
+    plan, trained, tmp_path: Path, no_plugins
+) -> None:
+    (tmp_path / "gap.py").write_text(OWN)
+    register(tmp_path / "gap.py")
+    paths = figures.write(trained(plan()), Store(tmp_path, "tiny"))
+    assert [Path(path).name for path in paths] == [
+        f"tiny{part}.{suffix}" for part in ("", "-rates", "-gap") for suffix in ("png", "svg")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "def figure(results):\n    return results.nothing\n",
+            "AttributeError: 'SweepResults' object has no",
+        ),
+        ("def figure(results):\n    return 3\n", "figure(results) gave int; valid: a matplotlib Figure"),
+    ],
+)
+def test_a_figure_that_fails_is_named_with_its_line(
+    plan, trained, tmp_path: Path, no_plugins, text: str, message: str
+) -> None:
+    (tmp_path / "tiny.py").write_text(text)
+    register(tmp_path / "tiny.py")
+    with pytest.raises(UserError) as failed:
+        figures.draw(trained(plan()))
+    assert str(failed.value).startswith(f"{tmp_path / 'tiny.py'}: figure(results)")
+    assert message in str(failed.value)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from dfa_tune.learning.rules._rule import Rule
+from dfa_tune.learning.rules import Rule
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from dfa_tune.errors import UserError
 from dfa_tune.orchestration.packs.placement import Machines
 from dfa_tune.orchestration.worker.versions import differences, versions
 from dfa_tune.problems.datasets import content_digest
+from dfa_tune.registry import use_only
 from dfa_tune.results.store import Store
 
 POLL_SECONDS = 2.0  # between two queries of the list of machines
@@ -33,7 +34,8 @@ class Expected:
 
     `versions`: as `versions()` gives them. `digests`: of the data sets in the folder `data`, by name.
     `results`, `name`: the results folder and the sweep's name. `probe`: a file that the driver has written
-    there, relative to `<results>/<name>`; None where the results are at a URI.
+    there, relative to `<results>/<name>`; None where the results are at a URI. `plugins`: those of the sweep,
+    by kind; it has to be able to import them.
     """
 
     versions: dict[str, str]
@@ -42,9 +44,17 @@ class Expected:
     results: str
     name: str
     probe: str | None
+    plugins: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
 
     @classmethod
-    def here(cls, store: Store, data: str | None, datasets: tuple[str, ...], owner: str) -> Expected:
+    def here(
+        cls,
+        store: Store,
+        data: str | None,
+        datasets: tuple[str, ...],
+        owner: str,
+        plugins: dict[str, list[dict[str, Any]]] | None = None,
+    ) -> Expected:
         """What this machine, the driver's, has. Writes the probe, which `Nodes` removes."""
         results = str(store.location)
         probe = None if "://" in results else f"leases/.probe-{owner}"
@@ -52,13 +62,23 @@ class Expected:
             store.folder("leases").put(Path(probe).name, b"")
         digests = {name: content_digest(name, data) for name in datasets}
         return cls(
-            versions=versions(), data=data, digests=digests, results=results, name=store.name, probe=probe
+            versions=versions(),
+            data=data,
+            digests=digests,
+            results=results,
+            name=store.name,
+            probe=probe,
+            plugins=plugins or {},
         )
 
 
 def reasons_to_refuse(expected: Expected) -> list[str]:
     """Why the machine that calls this may not train, one text for each reason; empty if it may."""
     found = differences(expected.versions, versions())
+    try:
+        use_only(expected.plugins)
+    except UserError as error:
+        found.append(str(error))
     for name, digest in expected.digests.items():
         try:
             here = content_digest(name, expected.data)

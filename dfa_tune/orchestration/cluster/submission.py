@@ -24,6 +24,7 @@ from dfa_tune.bundled import PACKAGE, bundled
 from dfa_tune.errors import UserError
 from dfa_tune.orchestration.cluster.environment import set_quiet, use_token
 from dfa_tune.planning.sweep import Sweep
+from dfa_tune.registry import FIGURES
 from dfa_tune.results.provenance import revision
 
 SERVER = "http://127.0.0.1:8265"  # on the head's loopback; an SSH tunnel makes it reachable here
@@ -78,6 +79,7 @@ class JobServer:
         with tempfile.TemporaryDirectory(prefix="dfa_tune-") as folder:
             stage(Path(folder))
             (Path(folder) / file).write_text(copied(sweep))
+            command += stage_plugins(sweep, Path(folder))
             with self._errors_told():
                 job: str = self._client.submit_job(
                     entrypoint=shlex.join(command),
@@ -170,6 +172,28 @@ def stage(folder: Path) -> None:
             shutil.copytree(bundled(name), target, ignore=shutil.ignore_patterns("__pycache__"))
     # The copy is no checkout: without this file, the results would not say which revision made them
     (code / "_bundled" / "revision.json").write_text(json.dumps(revision()))
+
+
+def stage_plugins(sweep: Sweep, folder: Path) -> list[str]:
+    """Copy the plugins that the sweep's trials and figures need into `folder`; returns `--plugin` for each.
+
+    They are named again in the job, where the same sources have the same digests. Modules lie as on the
+    import path, which the job's folder is on.
+    """
+    used = [plugin for plugins in sweep.plugins.values() for plugin in plugins]
+    options = {}
+    for plugin in (*used, *FIGURES.named()):
+        for module, file in plugin.files.items():
+            parts = module.split(".")
+            path = Path(*parts, "__init__.py") if file.package else Path(*parts).with_suffix(".py")
+            if plugin.is_file:
+                path = Path("plugins", plugin.digest, f"{plugin.name}.py")
+                options[plugin.place] = f"--plugin={path}"
+            else:
+                options[plugin.place] = f"--plugin={plugin.module}"
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            (folder / path).write_text(file.text, encoding="utf-8", newline="")
+    return list(options.values())
 
 
 def _job(info: Any) -> Job:

@@ -23,7 +23,7 @@ from dfa_tune.orchestration.worker.checkpoints import Checkpoints
 from dfa_tune.orchestration.worker.pack_config import TRAINER, RunSettings
 from dfa_tune.orchestration.worker.versions import versions
 from dfa_tune.planning.state import JUDGED, Count, SweepState
-from dfa_tune.planning.sweep import Sweep, load_sweep
+from dfa_tune.planning.sweep import Sweep, load_sweep, plugins_json
 from dfa_tune.planning.sweep_results import load_sweep_results
 from dfa_tune.problems.datasets import data_folder
 from dfa_tune.problems.download import ensure
@@ -224,7 +224,7 @@ def _fit(
         with watch, warnings.catch_warnings():
             warnings.simplefilter("ignore")
             tuner = tune.Tuner(
-                PackTrainable,
+                _with_plugins(PackTrainable, plugins_json(state.plan.sweep)),
                 tune_config=tune.TuneConfig(
                     search_alg=searcher,
                     scheduler=PackScheduler(searcher),
@@ -252,6 +252,13 @@ def _fit(
     return searcher.failures
 
 
+def _with_plugins(trainable: Any, plugins: dict[str, Any]) -> Any:
+    """The trainable, whose workers are given the sources of these plugins once, and not with each pack."""
+    from ray import tune
+
+    return tune.with_parameters(trainable, plugins=plugins) if plugins else trainable
+
+
 def _watch(
     state: SweepState,
     settings: RunSettings,
@@ -264,5 +271,6 @@ def _watch(
         return nullcontext()
     from dfa_tune.orchestration.cluster.nodes import Expected, Nodes
 
-    expected = Expected.here(state.store, settings.data, state.plan.sweep.datasets, settings.owner)
+    sweep = state.plan.sweep
+    expected = Expected.here(state.store, settings.data, sweep.datasets, settings.owner, plugins_json(sweep))
     return Nodes(expected, state.store, changed=machines_changed, tell=progress.say)

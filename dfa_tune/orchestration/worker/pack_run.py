@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import time
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
@@ -13,11 +15,13 @@ from dfa_tune.errors import UserError
 from dfa_tune.orchestration.packs.pack import Pack
 from dfa_tune.orchestration.worker.checkpoints import Checkpoint, Checkpoints, check_rows
 from dfa_tune.orchestration.worker.pack_config import PackConfig
-from dfa_tune.planning.trial import NUMERICS_VERSION, SPARSE_FROM
+from dfa_tune.planning.trial import NUMERICS_VERSION, SPARSE_FROM, Trial
 from dfa_tune.problems.datasets import check_digest
 from dfa_tune.results import checksum
 from dfa_tune.results.provenance import learning_code, metadata
 from dfa_tune.results.store import Store, rung_file
+
+LARGEST_SOURCES = 100_000  # characters of plugins in the metadata of a results file
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,6 +110,7 @@ class PackRun:
             for member in (row["member"],)
         ]
         provenance = metadata(self._config.run.space, self._started, time.time(), **torch_provenance(device))
+        provenance |= plugins_metadata(self.pack.trials)
         try:
             if until is not None:
                 self._save()
@@ -221,6 +226,25 @@ def _problem(settings: Any, data: str | None, split: str, digest: str | None) ->
     if settings.dataset is not None:
         check_digest(settings.dataset, data, digest)
     return PROBLEMS[settings.kind](settings, data, split)
+
+
+def plugins_metadata(trials: Iterable[Trial]) -> dict[str, str]:
+    """What a results file's metadata say of the plugins that computed the trials: digests and sources.
+
+    {"plugins": JSON}, by kind and name: {"rule mine": {"digest": ..., "sources": {module: text}}}; empty
+    where there are none. The sources are for people: nothing imports them. Those of a large package are left
+    out.
+    """
+    found = {f"{kind} {one.name}": one for trial in trials for kind, one in trial.plugins.items()}
+    if not found:
+        return {}
+    content = {
+        name: {"digest": one.digest, "sources": {module: file.text for module, file in one.files.items()}}
+        for name, one in sorted(found.items())
+    }
+    if len(text := json.dumps(content)) > LARGEST_SOURCES:
+        text = json.dumps({name: {"digest": one["digest"]} for name, one in content.items()})
+    return {"plugins": text}
 
 
 def torch_provenance(device: str) -> dict[str, str]:

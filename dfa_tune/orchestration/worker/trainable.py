@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import platform
 import sys
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ray import tune
@@ -19,6 +20,7 @@ from dfa_tune.orchestration.worker.pack_run import (
     out_of_memory,
 )
 from dfa_tune.orchestration.worker.versions import differences, versions
+from dfa_tune.registry import use_only
 from dfa_tune.results.leases import Leases
 from dfa_tune.results.store import Store
 
@@ -38,11 +40,17 @@ class PackTrainable(tune.Trainable):
         elsewhere = {"ray.io/node-id": f"!in({','.join(config['avoid'])})"} if config["avoid"] else {}
         return tune.PlacementGroupFactory([config["request"]], bundle_label_selector=[elsewhere])
 
-    def setup(self, config: dict[str, Any]) -> None:
-        """Check that this machine may train, and take the first pack."""
+    def setup(
+        self, config: dict[str, Any], plugins: Mapping[str, Sequence[Mapping[str, Any]]] | None = None
+    ) -> None:
+        """Check that this machine may train, and take the first pack.
+
+        plugins: those that the sweep uses, as `registry.use_only` takes them
+        """
         self._heartbeat: Heartbeat | None = None
         if config["versions"] and (why := differences(config["versions"], versions())):
             raise RuntimeError(f"{platform.node()} {REFUSED}: {'; '.join(why)}")
+        use_only(plugins or {})
         self._take(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:

@@ -44,3 +44,18 @@ def test_a_machine_without_the_data_set_may_not_and_downloads_nothing(
 def test_a_machine_with_another_content_of_the_data_set_may_not(expected: Expected) -> None:
     (why,) = reasons_to_refuse(replace(expected, digests={"digits": "0123456789abcdef"}))
     assert f"has other content ({expected.digests['digits']} instead of 0123456789abcdef)" in why
+
+
+def test_a_machine_that_cannot_import_a_plugin_may_not(expected: Expected, no_plugins: None) -> None:
+    file = {"path": "mine.py", "text": "import no_such_package", "package": False}
+    plugin = {
+        "name": "mine",
+        "module": "a_plugin_of_a_test",
+        "place": "mine.py",
+        "files": {"a_plugin_of_a_test": file},
+    }
+    wanted = replace(expected, plugins={"rule": [plugin]})
+    (reason,) = reasons_to_refuse(wanted)
+    assert reason.startswith(
+        "mine.py: cannot be imported: ModuleNotFoundError: No module named 'no_such_package'"
+    )

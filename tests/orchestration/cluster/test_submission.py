@@ -13,8 +13,10 @@ from typer.testing import CliRunner
 
 from dfa_tune.bundled import PACKAGE
 from dfa_tune.cli import app
-from dfa_tune.orchestration.cluster.submission import copied, stage
+from dfa_tune.orchestration.cluster.submission import copied, stage, stage_plugins
+from dfa_tune.planning.plan import Plan
 from dfa_tune.planning.sweep import load_sweep
+from dfa_tune.registry import register
 from dfa_tune.results.provenance import revision
 
 
@@ -43,6 +45,45 @@ def test_the_copy_of_a_bundled_space_keeps_its_figure(tmp_path: Path, name: str)
     (tmp_path / "copy.yaml").write_text(copied(sweep))
     copy = load_sweep(tmp_path / "copy.yaml")
     assert (copy.name, copy.figure_name, copy.repetitions.max) == (name, sweep.figure_name, 2)
+
+
+def test_a_job_has_the_plugins_of_its_trials_and_figures_and_the_same_ids(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_plugins: None
+) -> None:
+    rule = (
+        "from dfa_tune.learning.rules import Rule\nRULE = Rule(transport=lambda weight, feedback: weight)\n"
+    )
+    own, job = tmp_path / "own", tmp_path / "job"
+    (own / "labor").mkdir(parents=True)
+    job.mkdir()
+    (own / "mine.py").write_text(rule)
+    (own / "unused.py").write_text(rule)
+    (own / "drawn.py").write_text("def figure(results): ...\n")
+    (own / "labor" / "__init__.py").write_text("")
+    (own / "labor" / "theirs.py").write_text(rule)
+    monkeypatch.syspath_prepend(own)
+    for named in ("mine.py", "unused.py", "drawn.py"):
+        register(own / named)
+    register("labor.theirs")
+    methods = "methods=[{rule: [mine, theirs], optimizer: sgd, learning_rate: 0.1}]"
+    sweep = load_sweep("quickstart", overrides=[methods])
+    (job / "quickstart.yaml").write_text(copied(sweep))
+
+    options = stage_plugins(sweep, job)
+
+    assert sorted(option.rpartition("/")[2] for option in options) == [
+        "--plugin=labor.theirs",
+        "drawn.py",
+        "mine.py",
+    ]
+    ask = (
+        "import sys; from dfa_tune.registry import register; from dfa_tune.planning.plan import Plan;"
+        "from dfa_tune.planning.sweep import load_sweep;"
+        "[register(option.partition('=')[2]) for option in sys.argv[1:]];"
+        "print([cell.repeats[0].id for cell in Plan(load_sweep('./quickstart.yaml')).cells])"
+    )
+    found = subprocess.run([sys.executable, "-c", ask, *options], cwd=job, capture_output=True, text=True)
+    assert found.stdout.strip() == str([cell.repeats[0].id for cell in Plan(sweep).cells]), found.stderr
 
 
 @pytest.mark.parametrize(
