@@ -1,0 +1,1 @@
+"""DFA with a ternary error, and Signum, for dfa-tune."""
