@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +20,8 @@ from dfa_tune.planning.sweep_results import SweepResults
 from dfa_tune.registry import FIGURES
 from dfa_tune.results.storage import open_storage
 from dfa_tune.results.store import Store
+
+FORMATS = ("png", "svg")
 
 __all__ = ["default", "draw", "key", "rendered", "save", "write"]
 
@@ -38,7 +41,12 @@ def draw(results: SweepResults) -> Figure:
     return figure
 
 
-def write(results: SweepResults, store: Store, data: str | Path | None = None) -> list[str]:
+def write(
+    results: SweepResults,
+    store: Store,
+    data: str | Path | None = None,
+    formats: Sequence[str] = FORMATS,
+) -> list[str]:
     """Draws and saves the sweep's figure, and those of the rates tried, the tuning budget and deep networks.
 
     Also those that plugins add, as NAME-PLUGIN. Returns the paths.
@@ -46,9 +54,12 @@ def write(results: SweepResults, store: Store, data: str | Path | None = None) -
     results = replace(results, extra=extras.made(results, store, data))
     made_of = key(results)
     drawn = [draw(results), rates.figure(results), budget.figure(results), by_layer.figure(results)]
-    paths = [path for one in drawn if one is not None for path in save(one, store, key=made_of)]
+    paths = [
+        path for one in drawn if one is not None for path in save(one, store, key=made_of, formats=formats)
+    ]
     for plugin in further_figures(results.sweep):
-        paths += save(drawn_by(plugin, results), store, name=f"{results.sweep.name}-{plugin.name}")
+        own = drawn_by(plugin, results)
+        paths += save(own, store, name=f"{results.sweep.name}-{plugin.name}", formats=formats)
     return paths
 
 
@@ -71,8 +82,14 @@ def key(results: SweepResults) -> str:
     return content.hexdigest()[:16]
 
 
-def save(figure: Figure, folder: str | Path | Store, name: str | None = None, key: str = "") -> list[str]:
-    """Writes the figure as PNG and SVG; returns the two paths. The same figure gives the same bytes.
+def save(
+    figure: Figure,
+    folder: str | Path | Store,
+    name: str | None = None,
+    key: str = "",
+    formats: Sequence[str] = FORMATS,
+) -> list[str]:
+    """Writes the figure in each of the formats; returns the paths. The same figure gives the same bytes.
 
     `folder` is a local path, an fsspec URI, or a sweep's store: then its folder `figures`. `name` is the
     name of the files without suffix, by default the figure's label, which `draw` sets. `key` goes into the
@@ -80,7 +97,7 @@ def save(figure: Figure, folder: str | Path | Store, name: str | None = None, ke
     """
     name = name or str(figure.get_label()) or "figure"
     paths = []
-    for suffix in ("png", "svg"):
+    for suffix in formats:
         content = rendered(figure, suffix, key)
         if isinstance(folder, Store):
             paths.append(folder.folder("figures").put(f"{name}.{suffix}", content))
@@ -92,10 +109,11 @@ def save(figure: Figure, folder: str | Path | Store, name: str | None = None, ke
 
 
 def rendered(figure: Figure, suffix: str, key: str = "") -> bytes:
-    """The content of the figure's PNG or SVG file."""
+    """The content of the figure's PNG, SVG or PDF file."""
     content = io.BytesIO()
-    about = {"Date": None, "Identifier": key} if suffix == "svg" else {}
-    # With a fixed salt and without a date, ids and metadata of an SVG are the same in every run
-    with matplotlib.rc_context({"svg.hashsalt": "dfa_tune"}):
+    about = {"svg": {"Date": None, "Identifier": key}, "pdf": {"CreationDate": None}}.get(suffix, {})
+    # With a fixed salt and without a date, ids and metadata are the same in every run. Publishers refuse
+    # fonts of Type 3, matplotlib's default in a PDF
+    with matplotlib.rc_context({"svg.hashsalt": "dfa_tune", "pdf.fonttype": 42}):
         figure.savefig(content, format=suffix, metadata=about)
     return content.getvalue()

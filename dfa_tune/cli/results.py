@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -79,7 +80,18 @@ def summary(
     print_as(Format.json if json_ else format_, title, table)
 
 
-@app.command(rich_help_panel="Results", epilog="Example: dfa-tune plot quickstart")
+class FigureFormat(StrEnum):
+    """The formats of a figure."""
+
+    png = "png"
+    svg = "svg"
+    pdf = "pdf"
+
+
+@app.command(
+    rich_help_panel="Results",
+    epilog="Example: dfa-tune plot fig_2_1 --contrast bp-sgd ntk-adadelta",
+)
 def plot(
     space: Space,
     results: Results = "results",
@@ -87,9 +99,35 @@ def plot(
     set_: Set = None,
     plugin: Plugins = None,
     method: Methods = None,
+    contrast: Annotated[
+        tuple[str, str] | None,
+        typer.Option(
+            "--contrast", metavar="METHOD METHOD", help="Instead: the first one's accuracy minus the other's."
+        ),
+    ] = None,
+    x: Annotated[
+        str | None, typer.Option("--x", metavar="AXIS", help="The axis across; default: the longest one.")
+    ] = None,
+    panels: Annotated[
+        str | None, typer.Option("--panels", metavar="AXIS", help="A panel for each value of this axis.")
+    ] = None,
+    rates_by: Annotated[
+        str | None,
+        typer.Option("--rates-by", metavar="AXIS", help="Instead: the chosen learning rates by this axis."),
+    ] = None,
+    format_: Annotated[
+        list[FigureFormat] | None,
+        typer.Option("--format", metavar="FORMAT", help="png, svg or pdf. Repeatable; default: png and svg."),
+    ] = None,
+    width: Annotated[
+        float,
+        typer.Option(
+            "--width", metavar="INCHES", min=1, max=20, help="Of --contrast and --rates-by: a paper's column."
+        ),
+    ] = 3.25,
 ) -> None:
-    """Draw the figure and the learning rates that were tried, as PNG and SVG."""
-    from dfa_tune.analysis.figures import write
+    """Draw the figure and the learning rates that were tried; or a contrast of methods for a paper."""
+    from dfa_tune.analysis.figures import FORMATS, save, write
     from dfa_tune.planning.sweep_results import load_sweep_results
     from dfa_tune.results.store import Store
 
@@ -97,8 +135,27 @@ def plot(
     found = load_sweep_results(sweep, results, data=data)
     if found.rows.empty:
         raise UserError(f"{sweep.name}: no results in {results} yet; run: dfa-tune run {space}")
-    for path in write(found, Store(results, sweep.name), data):
-        say(path)
+    store, formats = Store(results, sweep.name), [one.value for one in format_ or ()] or FORMATS
+    if contrast is None and x is not None:
+        raise UserError(f"--x {x}: what is across is chosen for --contrast METHOD METHOD; add that")
+    if contrast is None and rates_by is None:
+        if panels is not None:
+            raise UserError(f"--panels {panels}: belongs to --contrast or --rates-by; add one of them")
+        for path in write(found, store, data, formats):
+            say(path)
+        return
+    from dfa_tune.analysis import contrast as contrasts
+    from dfa_tune.analysis import rates_by as chosen
+
+    drawn = []
+    if contrast is not None:
+        drawn.append(contrasts.figure(found, contrast, x, panels, width))
+    if rates_by is not None:
+        drawn.append(chosen.figure(found, rates_by, panels, width))
+    for figure, caption in drawn:
+        for path in save(figure, store, formats=formats):
+            say(path)
+        say(f"caption: {caption}")
 
 
 @app.command(rich_help_panel="Results", epilog="Example: dfa-tune verify fig_3_4 --results docs/results")
