@@ -10,7 +10,7 @@ import typer
 
 from dfa_tune.cli.app import app
 from dfa_tune.cli.console import say
-from dfa_tune.cli.options import Data, Methods, Results, Set, Space, sweep_of
+from dfa_tune.cli.options import Data, Methods, Plugins, Results, Set, Space, sweep_of
 from dfa_tune.errors import UserError
 
 
@@ -29,6 +29,7 @@ def export(
     results: Results = "results",
     data: Data = None,
     set_: Set = None,
+    plugin: Plugins = None,
     method: Methods = None,
     output: Annotated[
         str | None,
