@@ -13,14 +13,16 @@ from dfa_tune.cli.options import (
     Concurrent,
     Cpus,
     Gpus,
+    MaxRepetitions,
     Methods,
     Pack,
     Plugins,
     Server,
     Set,
     Space,
+    UntilDecided,
     pack_size,
-    sweep_of,
+    sweep_to_run,
 )
 from dfa_tune.errors import UserError
 
@@ -45,6 +47,8 @@ def submit(
     cpus_per_pack: Cpus = 1,
     gpus_per_pack: Gpus = None,
     max_concurrent: Concurrent = None,
+    until_decided: UntilDecided = False,
+    max_repetitions: MaxRepetitions = None,
     wait: Annotated[bool, typer.Option(help="Show the job's output until it ends.")] = True,
 ) -> None:
     """Run a sweep as a job on a cluster that this machine is not part of."""
@@ -63,8 +67,9 @@ def submit(
         "--max-concurrent": max_concurrent,
     }
     given = [f"{option}={value}" for option, value in options.items() if value is not None]
+    sweep = sweep_to_run(space, set_, method, results, until_decided, max_repetitions)
     server = JobServer(address or server_address())
-    job = server.submit(sweep_of(space, set_, method, results), given)
+    job = server.submit(sweep, given)
     say(f"job {job}\n  output   dfa-tune jobs {job}\n  stop     dfa-tune jobs {job} --stop")
     if wait:
         _follow(server, job)

@@ -90,6 +90,13 @@ Concurrent = Annotated[
         help="At most so many packs at once; with --address, how far a cluster may grow.",
     ),
 ]
+UntilDecided = Annotated[
+    bool, typer.Option("--until-decided", help="Repeat until every claim about the space is decided.")
+]
+MaxRepetitions = Annotated[
+    int | None,
+    typer.Option(metavar="N", min=1, help="At most so many repetitions; default: the space's, or 20."),
+]
 Server = Annotated[
     str | None,
     typer.Option(
@@ -105,6 +112,22 @@ def sweep_of(space: str, overrides: list[str] | None, methods: list[str] | None,
     from dfa_tune.planning.sweep import load_sweep
 
     return load_sweep(space, overrides=overrides or (), methods=methods or (), results=results)
+
+
+def sweep_to_run(
+    space: str,
+    overrides: list[str] | None,
+    methods: list[str] | None,
+    results: str,
+    until_decided: bool,
+    max_repetitions: int | None,
+) -> Sweep:
+    """As `sweep_of`, with the repetitions that `--until-decided` and `--max-repetitions` ask for."""
+    sweep = sweep_of(space, overrides, methods, results)
+    if until_decided or max_repetitions is not None:
+        more = repetitions_option(sweep, until_decided, max_repetitions)
+        sweep = sweep_of(space, [*(overrides or ()), more], methods, results)
+    return sweep
 
 
 def repetitions_option(sweep: Sweep, until_decided: bool, most: int | None) -> str:

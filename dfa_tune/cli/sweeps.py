@@ -16,15 +16,17 @@ from dfa_tune.cli.options import (
     Cpus,
     Data,
     Gpus,
+    MaxRepetitions,
     Methods,
     Pack,
     Plugins,
     Results,
     Set,
     Space,
+    UntilDecided,
     pack_size,
-    repetitions_option,
     sweep_of,
+    sweep_to_run,
 )
 from dfa_tune.cli.tables import print_table
 from dfa_tune.errors import UserError, this_command
@@ -255,23 +257,15 @@ def run(
     cpus_per_pack: Cpus = 1,
     gpus_per_pack: Gpus = None,
     max_concurrent: Concurrent = None,
-    until_decided: Annotated[
-        bool, typer.Option("--until-decided", help="Repeat until every claim about the space is decided.")
-    ] = False,
-    max_repetitions: Annotated[
-        int | None,
-        typer.Option(metavar="N", min=1, help="At most so many repetitions; default: the space's, or 20."),
-    ] = None,
+    until_decided: UntilDecided = False,
+    max_repetitions: MaxRepetitions = None,
 ) -> None:
     """Run the trials that are not done. Stop it and run it again at any time."""
     from dfa_tune.orchestration.driver.runner import Resources, _run_sweep
     from dfa_tune.results.store import Store
     from dfa_tune.results.titles import remember
 
-    sweep = sweep_of(space, set_, method, results)
-    if until_decided or max_repetitions is not None:
-        more = repetitions_option(sweep, until_decided, max_repetitions)
-        sweep = sweep_of(space, [*(set_ or ()), more], method, results)
+    sweep = sweep_to_run(space, set_, method, results, until_decided, max_repetitions)
     resources = Resources(
         address=address,
         pack=pack_size(pack),

@@ -9,8 +9,9 @@ import pytest
 from typer.testing import CliRunner
 
 from dfa_tune.cli import app
-from dfa_tune.cli.options import repetitions_option
+from dfa_tune.cli.options import repetitions_option, sweep_to_run
 from dfa_tune.errors import UserError
+from dfa_tune.orchestration.cluster.submission import copied
 from dfa_tune.planning.plan import Plan
 from dfa_tune.planning.sweep import Sweep, load_sweep
 from dfa_tune.problems.datasets import content_digest
@@ -93,3 +94,11 @@ def test_nothing_to_decide_is_refused_before_anything_starts(space: Path, tmp_pa
     assert done.exit_code == 2
     assert "no claim is about this space" in done.output
     assert not (tmp_path / "results").exists()
+
+
+def test_a_job_on_a_cluster_repeats_as_a_run_here_does(tmp_path: Path) -> None:
+    sweep = sweep_to_run("quickstart", None, None, "results", until_decided=True, max_repetitions=9)
+    (tmp_path / "job.yaml").write_text(copied(sweep))
+    job = load_sweep(tmp_path / "job.yaml")
+    assert (job.repetitions, job.claims) == (sweep.repetitions, sweep.claims)
+    assert (job.repetitions.min, job.repetitions.max, job.repetitions.until) == (5, 9, "decided")
