@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -65,7 +66,9 @@ def panel(ax: Axes, results: SweepResults, cells: Sequence[Cell]) -> None:
             spent = np.arange(1, len(ended) + 1) / len(ended) * budget.epochs
         stopped = f", {budget.stopped} stopped" if tuning.stop is not None else ""
         label = f"{cell.method.name}: {budget.trials} trials{stopped}, {budget.epochs} epochs"
-        ax.plot(spent, best.line, color=style.color, linestyle=style.linestyle, label=label)
+        steps = "steps-post" if tuning.sampler == "tpe" else "default"
+        line: dict[str, Any] = {"color": style.color, "linestyle": style.linestyle, "drawstyle": steps}
+        ax.plot(spent, best.line, label=label, **line)
         ax.plot(spent[-1:], best.line[-1:], style.marker, color=style.color, ms=5)
         if best.low is not None and best.high is not None:
             ax.fill_between(spent, best.low, best.high, color=style.color, alpha=0.12, linewidth=0)

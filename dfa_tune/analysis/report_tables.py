@@ -75,7 +75,8 @@ def _cell(value: Any, *, chosen: bool) -> Cell:
     if isinstance(value, bool):
         return Cell("yes" if value else "no", int(value))
     if isinstance(value, float):
-        return Cell(f"{value:.3g}" if chosen else f"{value:.3f}", value)
+        small = 0 < abs(value) < 0.001  # a weight decay, for instance
+        return Cell(f"{value:.3g}" if chosen or small else f"{value:.3f}", value)
     return Cell(str(value), value if isinstance(value, int) else str(value))
 
 

@@ -170,10 +170,11 @@ class Store:
     def read_rungs(self, but: Set[str] = frozenset()) -> tuple[pd.DataFrame, set[str]]:
         """The rows so far of trials that wait for a decision whether they are stopped, as stopped ones.
 
-        From all files of the folder `rungs` but those named; and the names of the files read.
+        From all files of the folder `rungs` but those named; and the names of the files read. A damaged one
+        is not among them: its trials are trained again, and it is written anew.
         """
         files = reader.read_files(self.folder("rungs"), but=but)
-        return _complete(files), files.tables.keys() | files.damaged.keys()
+        return _complete(files), set(files.tables)
 
     def publish_stopped(self, trial_ids: Set[str]) -> None:
         """Write the rows that `rungs` has of these trials into `epochs`, with the metadata that they have."""

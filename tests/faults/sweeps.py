@@ -27,17 +27,17 @@ network: {{hidden: 32}}
 training: {{epochs: {epochs}, batch_size: 16, weight_decay: 0.001, device: cpu}}
 methods: [{{rule: [bp, dfa], optimizer: rmsprop}}, {{rule: dfa, optimizer: nesterov, learning_rate: 0.02}}]
 learning_rates: {{rmsprop: [0.0003, 0.001, 0.003]}}
-tuning: {{window: 3}}
+tuning: {{window: 3{stop}}}
 repetitions: 2
 """
 TRIALS = 2 * (3 + 2) + 2
 
 
-def write_space(folder: Path, epochs: int) -> Path:
-    """The space's file; a trial of 100 epochs takes a core some seconds."""
+def write_space(folder: Path, epochs: int, stop: str = "") -> Path:
+    """The space's file; a trial of 100 epochs takes a core some seconds. `stop`: ", stop: {...}"."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "faulty.yaml"
-    path.write_text(SPACE.format(epochs=epochs))
+    path.write_text(SPACE.format(epochs=epochs, stop=stop))
     return path
 
 
@@ -65,6 +65,7 @@ def train_alone(space: Path, results: str | Path) -> pd.DataFrame:
                 work.advance(60.0)
             work.publish()
         state.refresh()
+        state.publish_stopped()
     return rows(space, results)
 
 

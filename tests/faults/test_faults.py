@@ -97,6 +97,26 @@ def test_a_sweep_survives_the_death_of_a_worker_and_of_its_driver(
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
+def test_a_sweep_whose_trials_are_stopped_early_survives_the_death_of_everything(tmp_path: Path) -> None:
+    stop = ", stop: {after: [2, 5], keep: 0.5}"
+    alone = write_space(tmp_path / "alone", EPOCHS, stop)
+    expected = train_alone(alone, tmp_path / "alone" / "results")
+    # Of 3 rates 2 go on after epoch 2, and 1 of them after epoch 5; two methods are tuned
+    assert expected.loc[expected["stopped"], "trial_id"].nunique() == 2 * 2
+    space, results = write_space(tmp_path, EPOCHS, stop), tmp_path / "results"
+    with cleared(paced(space, results, pack=2)) as run:
+        wait_for(lambda: list((results / "faulty" / "rungs").glob("[!.]*.parquet")), 240)
+        run.kill(*run.tree())
+        run.end(120)
+    with running(space, results) as run:
+        code, _, err = run.end(400)
+    assert code == 0, err
+    assert_whole(space, results, expected)
+    assert list((results / "faulty" / "rungs").iterdir()) == []
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("victims", ["everything", "all of Ray"])
 def test_a_sweep_survives_the_death_of_everything(
     tmp_path: Path, expected: pd.DataFrame, victims: str

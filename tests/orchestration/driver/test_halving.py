@@ -169,6 +169,22 @@ def test_a_stopped_trial_is_not_taken_over_and_another_stop_trains_it(make_sweep
     assert not alone.store.read()["stopped"].any()  # the complete copies count
 
 
+def test_a_damaged_file_of_a_rung_is_written_anew(make_sweep: MakeSweep) -> None:
+    text = space(f"{{{STOP}}}")
+    first = make_sweep(text, size=8)
+    first.pack("a")
+    first.publish("a", accuracy)
+    folder = first.state.store.folder("rungs")
+    (name,) = folder.files()
+    folder.put(name, folder.read(name)[:-50])
+    again = make_sweep(text, size=8)
+    known(again)
+    assert again.pack("a").id == first.configs["a"].pack.id
+    again.end("a", accuracy)
+    again.pack("dfa")
+    assert again.pack("b").until == 4  # the rung is decided
+
+
 def test_two_runs_at_once_halve_as_one(make_sweep: MakeSweep) -> None:
     runs = [make_sweep(space(f"{{{STOP}}}"), size=3), make_sweep(space(f"{{{STOP}}}"), size=2)]
     trained: list[tuple[str, int | None]] = []
