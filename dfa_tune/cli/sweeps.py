@@ -344,8 +344,9 @@ def status(
     failed = {trial: f.cause for trial, f in failures(store).items() if trial in left.keys() - running}
     # A run may have been asked for more repetitions than the space itself wants
     more = len((running | failed.keys()) - {trial.id for trial in state.ready()})
+    stopped = f" ({len(state.stopped)} of them stopped early)" if state.stopped else ""
     say(
-        f"{sweep.name}: {count.planned + more} trials: {count.done} done, {len(running)} running,"
+        f"{sweep.name}: {count.planned + more} trials: {count.done} done{stopped}, {len(running)} running,"
         f" {len(failed)} failed, {count.remaining + more - len(running) - len(failed)} remaining"
     )
     _say_other_settings(state)

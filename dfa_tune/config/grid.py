@@ -15,11 +15,12 @@ from dfa_tune.config.schema import MethodEntry, RateRange, Rates, Space, parse_r
 from dfa_tune.config.tuned import (
     Listed,
     Parameter,
+    check_rungs,
     check_sampler,
+    check_trials,
     combinations,
     parameters,
     rate_parameter,
-    searched,
 )
 from dfa_tune.config.validation import Path, Source, shown, unknown_key
 from dfa_tune.errors import UserError, did_you_mean
@@ -189,8 +190,9 @@ def points(
     tried = [variant for point in found for variant in _tried(point, further)]
     _check_loss(tried, source)
     _check_depth(tried, chosen, source)
-    _check_trials(space, found, chosen, further, source)
-    _check_rungs(space, found, source)
+    rates = {method: rate_parameter(own.rates) for method, own in chosen.items()}
+    check_trials(space, found, rates, further, source)
+    check_rungs(space, found, source)
     return list(axes), found, further
 
 
@@ -296,40 +298,6 @@ def _check_count(
             " Shorten an axis, the learning rates, tuning.with, tuning.trials, tuning.refine, tuning.seeds or"
             " repetitions",
         )
-
-
-def _check_trials(
-    space: Space,
-    points: Iterable[Point],
-    chosen: Mapping[Method, MethodRates],
-    further: Mapping[str, Parameter],
-    source: Source,
-) -> None:
-    """Raises UserError where more settings are to be drawn than there are."""
-    for point in points if space.tuning.trials is not None else ():
-        for method, own in chosen.items():
-            known = searched(method, point.tuned_at or point, rate_parameter(own.rates), further)
-            count = combinations(known.values(), space.tuning.sampler)
-            if 1 < count < (space.tuning.trials or 0):
-                raise source.error(
-                    ("tuning", "trials"),
-                    f"method {method.name} has {count:g} settings; valid: at most {count:g}",
-                    space.tuning.trials,
-                )
-
-
-def _check_rungs(space: Space, points: Iterable[Point], source: Source) -> None:
-    """Raises UserError where a trial has no row at an epoch after which trials are stopped, or ends there."""
-    for training in (p.training for each in points for p in (each, each.tuned_at or each)):
-        every, epochs = training.evaluate_every, training.epochs
-        for rung in space.tuning.rungs:
-            if rung >= epochs or rung % every:
-                tested = "epochs" if every == 1 else f"multiples of {every}, the epochs that are tested,"
-                raise source.error(
-                    ("tuning", "stop", "after"),
-                    f"valid: {tested} below a trial's {epochs}",
-                    list(space.tuning.rungs),
-                )
 
 
 Variant = tuple[Any, Any]  # the settings of a group, and those at which its learning rates are tuned

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Protocol
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, Field, model_validator
 
@@ -14,6 +14,9 @@ from dfa_tune.config.schema import RateRange, Rates, Space, round_rate, spaced
 from dfa_tune.config.validation import Source, leaf_types, unknown_key
 from dfa_tune.learning.settings import Network, Settings, Training, optimizer_options
 from dfa_tune.registry import OPTIMIZERS, RULES
+
+if TYPE_CHECKING:
+    from dfa_tune.config.grid import Point
 
 LEARNING_RATE = "learning_rate"
 NEVER_TUNED = {
@@ -90,13 +93,6 @@ class ParameterRange(Settings):
         return self
 
 
-class _Point(Protocol):
-    """A point of the axes, as far as it says what a method uses."""
-
-    @property
-    def optimizers(self) -> Mapping[str, Mapping[str, float]]: ...
-
-
 def rate_parameter(rates: Rates) -> Parameter:
     """The learning rate as a parameter."""
     if isinstance(rates, RateRange):
@@ -104,7 +100,7 @@ def rate_parameter(rates: Rates) -> Parameter:
     return Listed(rates)
 
 
-def parameters(space: Space, axes: Iterable[str], source: Source) -> dict[str, Parameter]:
+def parameters(space: Space, axes: Collection[str], source: Source) -> dict[str, Parameter]:
     """What `tuning.with` says, by dotted key; raises UserError where it is not valid."""
     models: dict[str, type[BaseModel]] = {"network": Network, "training": Training}
     models |= {f"optimizers.{name}": optimizer_options(name) for name in OPTIMIZERS.names()}
@@ -116,13 +112,21 @@ def parameters(space: Space, axes: Iterable[str], source: Source) -> dict[str, P
             raise source.error(path, f"cannot be tuned: {NEVER_TUNED[key]}")
         if key not in valid:
             raise source.error(path, unknown_key(key, [name for name in valid if name not in NEVER_TUNED]))
-        if key in axes:
-            raise source.error(path, "is an axis, with a list of values above; valid: one of the two", value)
+        if axis := next((axis for axis in axes if _same_field(axis, key)), None):
+            raise source.error(
+                path, f"{axis} is an axis, with a list of values; valid: one of the two", value
+            )
         if key in space.tuning.at:
             raise source.error(path, "is in tuning.at too; valid: one of the two", value)
         group, _, field = key.rpartition(".")
         found[key] = _parameter(models[group], key, field, value, space.tuning.sampler, source)
     return found
+
+
+def _same_field(axis: str, key: str) -> bool:
+    """Whether an axis says what `key` says; an optimizer's weight decay replaces that of the training."""
+    decay = axis == "training.weight_decay" and key.endswith(".weight_decay")
+    return axis == key or decay
 
 
 def _parameter(
@@ -162,7 +166,7 @@ def _holds_a_list(model: type[BaseModel], field: str) -> bool:
     return isinstance(model.model_fields[field].get_default(call_default_factory=True), tuple)
 
 
-def concerns(key: str, method: Method, point: _Point) -> bool:
+def concerns(key: str, method: Method, point: Point) -> bool:
     """Whether the method's trials at this point depend on the field `key` of `tuning.with`."""
     group, _, field = key.rpartition(".")
     rule = RULES[method.rule]
@@ -178,7 +182,7 @@ def concerns(key: str, method: Method, point: _Point) -> bool:
 
 
 def searched(
-    method: Method, point: _Point, rates: Parameter, further: Mapping[str, Parameter]
+    method: Method, point: Point, rates: Parameter, further: Mapping[str, Parameter]
 ) -> dict[str, Parameter]:
     """The parameters that are chosen for a method at a point of the axes, the learning rate first."""
     own = {key: parameter for key, parameter in further.items() if concerns(key, method, point)}
@@ -213,3 +217,37 @@ def check_sampler(space: Space, source: Source) -> None:
         raise source.error(
             ("tuning", "refine"), f"goes with sampler: grid; valid: 0 with {tuning.sampler}", tuning.refine
         )
+
+
+def check_trials(
+    space: Space,
+    points: Iterable[Point],
+    rates: Mapping[Method, Parameter],
+    further: Mapping[str, Parameter],
+    source: Source,
+) -> None:
+    """Raises UserError where more settings are to be drawn than there are."""
+    for point in points if space.tuning.trials is not None else ():
+        for method, own in rates.items():
+            known = searched(method, point.tuned_at or point, own, further)
+            count = combinations(known.values(), space.tuning.sampler)
+            if 1 < count < (space.tuning.trials or 0):
+                raise source.error(
+                    ("tuning", "trials"),
+                    f"method {method.name} has {count:g} settings; valid: at most {count:g}",
+                    space.tuning.trials,
+                )
+
+
+def check_rungs(space: Space, points: Iterable[Point], source: Source) -> None:
+    """Raises UserError where a trial has no row at an epoch after which trials are stopped, or ends there."""
+    for training in (p.training for each in points for p in (each, each.tuned_at or each)):
+        every, epochs = training.evaluate_every, training.epochs
+        for rung in space.tuning.rungs:
+            if rung >= epochs or rung % every:
+                tested = "epochs" if every == 1 else f"multiples of {every}, the epochs that are tested,"
+                raise source.error(
+                    ("tuning", "stop", "after"),
+                    f"valid: {tested} below a trial's {epochs}",
+                    list(space.tuning.rungs),
+                )

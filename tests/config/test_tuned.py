@@ -111,8 +111,9 @@ def test_mistakes_are_named_with_what_would_be_valid(load, tuning: dict[str, Any
 
 
 def test_a_field_that_is_an_axis_is_not_tuned_too(load) -> None:
-    with pytest.raises(UserError, match=r"tuning.with.training.weight_decay = .*: is an axis"):
-        load("training.weight_decay=[0, 0.1]", tuning={"with": {DECAY: [0, 1]}})
+    for key in (DECAY, "optimizers.sgd.weight_decay"):  # which replaces it
+        with pytest.raises(UserError, match=rf"tuning.with.{key} = .*: training.weight_decay is an axis"):
+            load("training.weight_decay=[0, 0.1]", tuning={"with": {key: [0, 1]}})
 
 
 def test_a_rung_is_an_epoch_that_is_tested(load) -> None:
