@@ -186,7 +186,7 @@ def test_everything_can_be_done_with_the_keyboard(open_page) -> None:
     claims.get_by_role("button", name="measured").focus()
     page.keyboard.press("Enter")
     assert claims.locator("th[aria-sort=ascending]").inner_text() == "measured"
-    page.locator("summary", has_text="Tuning").focus()
+    page.locator("summary", has_text="Tuning:").focus()
     page.keyboard.press("Enter")
     assert page.locator(".curves figure:visible").count() == 8
     # Whatever takes the focus shows it
