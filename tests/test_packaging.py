@@ -97,7 +97,10 @@ def test_the_wheel_says_that_it_is_typed_and_carries_its_licence(installed: Path
 def test_from_the_wheel_a_new_space_is_written(installed: Path, tmp_path: Path) -> None:
     ended = python("-m", "dfa_tune", "init", "depth", path=installed, cwd=tmp_path)
     assert ended.returncode == 0, ended.stderr
-    assert (tmp_path / "depth.yaml").is_file()
+    first = (tmp_path / "depth.yaml").read_text().splitlines()[0]
+    schema = Path(first.removeprefix("# yaml-language-server: $schema="))
+    assert schema.is_relative_to(installed)
+    assert schema.is_file()
 
 
 def test_from_the_wheel_the_module_is_not_the_checkouts(installed: Path, tmp_path: Path) -> None:

@@ -133,7 +133,8 @@ def _spaces() -> Iterator[str]:
     }
     yield from ("## Top level\n", *_head())
     for name, about in schema["properties"].items():
-        yield _row(name, about, required=name in schema["required"])
+        kind = {"type": "object"} if "$ref" in about else {}  # a group, as the others
+        yield _row(name, about | kind, required=name in schema["required"])
     for branch in schema["properties"]["problem"]["allOf"]:
         kind = branch["if"]["properties"]["kind"]["const"]
         yield from (f"\n## `problem` of kind `{kind}`\n", *_head())
