@@ -34,6 +34,7 @@ from dfa_tune.config.tuned import Parameter, rate_parameter
 from dfa_tune.config.validation import Source
 from dfa_tune.errors import UserError, did_you_mean
 from dfa_tune.planning.claim_check import check, objection
+from dfa_tune.planning.notebook import sweep_html
 from dfa_tune.planning.plan import Plan
 from dfa_tune.plugins import Plugin
 from dfa_tune.registry import ACTIVATIONS, FEEDBACK, OPTIMIZERS, PROBLEMS, RULES, used
@@ -97,6 +98,10 @@ class Sweep:
     def dataset(self) -> str | None:
         """The first of `datasets`; None where the data are generated."""
         return next(iter(self.datasets), None)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows of it."""
+        return sweep_html(self)
 
     @cached_property
     def plugins(self) -> dict[str, list[Plugin]]:

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from dfa_tune.errors import UserError
+from dfa_tune.planning.notebook import results_html
 from dfa_tune.planning.plan import Plan
 from dfa_tune.planning.scores import fallen, final, known_scores
 from dfa_tune.planning.sweep import Sweep, load_sweep, repetition_seeds
@@ -38,6 +39,10 @@ class SweepResults:
     plan: Plan
     rows: pd.DataFrame
     extra: pd.DataFrame | None = None
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows of it."""
+        return results_html(self)
 
     @property
     def sweep(self) -> Sweep:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
 from pathlib import Path
@@ -26,6 +27,8 @@ def set_quiet() -> None:
     """Keep Ray from printing, and from doing what we do ourselves; what the user has set is kept."""
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
+    # In a notebook it asks for ipywidgets while it is imported; our progress needs none
+    logging.getLogger("ray.widgets.util").setLevel(logging.CRITICAL)
 
 
 def set_private() -> None:

@@ -1,4 +1,4 @@
-"""Live progress of a sweep: two lines that refresh in a terminal, a line now and then elsewhere."""
+"""Live progress of a sweep: two lines that refresh in a terminal or notebook, elsewhere lines at times."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from rich.progress import Progress as RichProgress
 from rich.table import Column
 from rich.text import Text
 
+from dfa_tune.orchestration.driver.notebook_display import NotebookDisplay
 from dfa_tune.orchestration.driver.searcher import TuneThenRepeat
 from dfa_tune.orchestration.progress_text import clock as clock_text
 
@@ -42,7 +43,11 @@ class Progress(Callback):
         self._start = clock()
         self._first: tuple[float, float] | None = None  # when training began, and what was done by then
         self._next = -float("inf")  # when to look at the sweep again
-        self._display = _Display(console, name) if console.is_terminal else None
+        self._display: _Display | NotebookDisplay | None = None
+        if console.is_jupyter and not console.quiet:
+            self._display = NotebookDisplay(name)
+        elif console.is_terminal:
+            self._display = _Display(console, name)
         self._note = ""
 
     def __enter__(self) -> Progress:

@@ -17,11 +17,13 @@ from typing import TYPE_CHECKING, Any
 
 from dfa_tune.errors import UserError
 from dfa_tune.orchestration.driver.failure import Failure
+from dfa_tune.orchestration.driver.notebook_display import notebook_console
 from dfa_tune.orchestration.packs.placement import Machines, find_slots
 from dfa_tune.orchestration.packs.placement import Resources as Resources
 from dfa_tune.orchestration.worker.checkpoints import Checkpoints
 from dfa_tune.orchestration.worker.pack_config import TRAINER, RunSettings
 from dfa_tune.orchestration.worker.versions import versions
+from dfa_tune.planning import notebook
 from dfa_tune.planning.state import JUDGED, Count, SweepState
 from dfa_tune.planning.sweep import Sweep, load_sweep, plugins_json
 from dfa_tune.planning.sweep_results import load_sweep_results
@@ -34,6 +36,12 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from dfa_tune.orchestration.driver.progress import Progress
+
+
+INTERRUPTED = (
+    "Finished trials are kept, and the others resume from checkpoints at most half a minute old. To resume,"
+    " call run_sweep again."
+)
 
 
 @dataclass(frozen=True)
@@ -63,6 +71,15 @@ class Outcome:
         """How many trials failed, by the name of their method and the cause."""
         return Counter((trial.method.name, one.cause) for one in self.failures for trial in one.pack.trials)
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows of it."""
+        done, planned = self.count.done, self.count.planned
+        counts = (
+            f"{done} of {planned} trials are done: {self.trained} trained now, {self.taken_over} taken over"
+        )
+        rows = [(name, cause, trials) for (name, cause), trials in self.failed_methods.items()]
+        return notebook.table(counts, ["failed", "why", "trials"] if rows else [], rows)
+
 
 def run_sweep(
     space: str | Path | Sweep,
@@ -83,19 +100,27 @@ def run_sweep(
     data: the folder of the data sets; default: DFA_TUNE_DATA, else the user's cache
     overrides, methods: change the space as `--set` ("training.epochs=2") and `--method` do
     resources: what each pack is given, and the cluster to train on; default: this machine
-    console: where progress is shown; default: nowhere
+    console: where progress is shown; default: below the cell of a notebook, otherwise nowhere
 
     Raises UserError, before anything starts, if the space, its data or the results' folder are not usable.
+    KeyboardInterrupt, from Ctrl-C or a notebook's stop button, leaves finished trials and checkpoints behind,
+    from which the next call resumes.
     """
-    return _run_sweep(
-        space,
-        results,
-        data=data,
-        overrides=overrides,
-        methods=methods,
-        resources=resources,
-        console=console,
-    )
+    if console is None:
+        console = notebook_console()
+    try:
+        return _run_sweep(
+            space,
+            results,
+            data=data,
+            overrides=overrides,
+            methods=methods,
+            resources=resources,
+            console=console,
+        )
+    except KeyboardInterrupt:
+        # Without the twenty frames of Ray and Tune that it came through
+        raise KeyboardInterrupt(INTERRUPTED) from None
 
 
 def _run_sweep(
