@@ -82,6 +82,13 @@ def test_an_activation_and_one_that_a_rule_brings_count_too(space: Path, mine: P
     assert {name for name in after if after[name] != everywhere[name]} == {"bp-sgd", "mine-sgd"}
 
 
+def test_an_activation_that_only_tuning_tries_travels_too(space: Path, tmp_path: Path) -> None:
+    (tmp_path / "bent.py").write_text(ACTIVATION)
+    register(tmp_path / "bent.py")
+    sweep = load_sweep(space, overrides=["tuning.with={network.activation: [relu, bent]}"])
+    assert [plugin.name for plugin in sweep.plugins["activation"]] == ["bent"]
+
+
 def test_a_digest_depends_on_the_text_and_not_on_the_folder(mine: Path, tmp_path: Path) -> None:
     register(mine)
     first = RULES.plugin("mine")

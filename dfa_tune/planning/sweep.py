@@ -30,14 +30,14 @@ from dfa_tune.config.schema import (
     parse_repetitions,
     rate_values,
 )
-from dfa_tune.config.tuned import Parameter, rate_parameter
+from dfa_tune.config.tuned import Listed, Parameter, rate_parameter
 from dfa_tune.config.validation import Source
 from dfa_tune.errors import UserError, did_you_mean
 from dfa_tune.planning.claim_check import check, objection
 from dfa_tune.planning.notebook import sweep_html
 from dfa_tune.planning.plan import Plan
+from dfa_tune.planning.used_plugins import used_plugins
 from dfa_tune.plugins import Plugin
-from dfa_tune.registry import ACTIVATIONS, FEEDBACK, OPTIMIZERS, PROBLEMS, RULES, used
 
 __all__ = [
     "Point",
@@ -107,16 +107,14 @@ class Sweep:
     def plugins(self) -> dict[str, list[Plugin]]:
         """The plugins that its trials use, by kind ("rule")."""
         points = [p for point in self.points for p in (point, point.tuned_at or point)]
-        rules = [method.rule for method in self.methods]
-        activations = [RULES[rule].activation for rule in rules]
-        return used(
-            {
-                RULES: rules,
-                OPTIMIZERS: [method.optimizer for method in self.methods],
-                FEEDBACK: [method.feedback for method in self.methods],
-                ACTIVATIONS: [*(point.network.activation for point in points), *activations],
-                PROBLEMS: [point.problem.kind for point in points],
-            }
+        tuned = self.further.get("network.activation")
+        return used_plugins(
+            self.methods,
+            [
+                *(point.network.activation for point in points),
+                *(tuned.values if isinstance(tuned, Listed) else ()),
+            ],
+            [point.problem.kind for point in points],
         )
 
     @cached_property

@@ -14,10 +14,11 @@ from pydantic import BaseModel
 
 from dfa_tune.config.method import Method, Split
 from dfa_tune.learning.settings import Network, Training
+from dfa_tune.planning.used_plugins import used_plugins
 from dfa_tune.plugins import Plugin
 from dfa_tune.problems.datasets import NPZ
 from dfa_tune.problems.settings import ProblemSettings
-from dfa_tune.registry import ACTIVATIONS, FEEDBACK, OPTIMIZERS, PROBLEMS, RULES, used
+from dfa_tune.registry import OPTIMIZERS, PROBLEMS
 
 # Raised whenever a change alters the numbers of a trial: trials of earlier versions are then run again
 NUMERICS_VERSION = 2
@@ -81,16 +82,7 @@ class Trial:
     @property
     def plugins(self) -> dict[str, Plugin]:
         """The plugins that compute a part of the trial, by the kind of that part: {"rule": ...}."""
-        rule = self.method.rule
-        found = used(
-            {
-                RULES: [rule],
-                OPTIMIZERS: [self.method.optimizer],
-                FEEDBACK: [self.method.feedback],
-                ACTIVATIONS: [RULES[rule].activation or self.network.activation],
-                PROBLEMS: [self.problem.kind],
-            }
-        )
+        found = used_plugins([self.method], [self.network.activation], [self.problem.kind])
         return {kind: plugin for kind, (plugin,) in found.items()}
 
     def columns(self) -> dict[str, Any]:
