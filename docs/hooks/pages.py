@@ -33,7 +33,13 @@ PUBLIC: dict[str, list[str]] = {
         "dfa_tune.results.store.Store",
         "dfa_tune.errors.UserError",
     ],
-    "Tables": ["dfa_tune.analysis.tables", "dfa_tune.analysis.report.report"],
+    "Tables and figures": [
+        "dfa_tune.analysis.tables",
+        "dfa_tune.analysis.figures.draw",
+        "dfa_tune.analysis.contrast.figure",
+        "dfa_tune.analysis.rates_by.figure",
+        "dfa_tune.analysis.report.report",
+    ],
     "Claims": ["dfa_tune.analysis.verify.verify", "dfa_tune.analysis.verify.Judged"],
     "Statistics": ["dfa_tune.analysis.statistics", "dfa_tune.analysis.sequential"],
     "Export": ["dfa_tune.analysis.export.runs"],
@@ -45,6 +51,7 @@ PUBLIC: dict[str, list[str]] = {
         "dfa_tune.problems.settings.ProblemSettings",
         "dfa_tune.problems.epoch_sample.EpochSample",
         "dfa_tune.problems.streams",
+        "dfa_tune.testing",
     ],
 }
 
