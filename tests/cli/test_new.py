@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -32,6 +33,17 @@ def test_each_kind_is_written_with_its_test_and_can_be_registered(folder: Path, 
     name = "feedback initialisation" if kind == "feedback" else kind
     (found,) = (one for one in registry.REGISTRIES if one.kind == name)
     assert "mine" in found.names()
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "figure"])
+def test_the_command_that_is_printed_plans_trials_of_it(folder: Path, invoke, kind: str) -> None:
+    _, out, _ = invoke("new", kind, "mine")
+    (command,) = (line for line in out.splitlines() if "dfa-tune run" in line)
+    arguments = shlex.split(command)
+    code, out, err = invoke("plan", *arguments[arguments.index("run") + 1 :])
+    assert code == 0, err
+    used = {"rule": "mine-sgd", "optimizer": "bp-mine", "feedback": "dfa-sgd-mine"}.get(kind, "bp-sgd")
+    assert used in out
 
 
 def test_a_space_is_begun_as_init_does(folder: Path, invoke) -> None:
