@@ -12,6 +12,7 @@ import pandas as pd
 
 from dfa_tune.errors import UserError
 from dfa_tune.learning.metrics import BY_LAYER, METRICS
+from dfa_tune.planning.candidates import column
 from dfa_tune.planning.scores import final
 from dfa_tune.planning.sweep_results import SweepResults
 from dfa_tune.results.schema import SCHEMA
@@ -25,7 +26,7 @@ OF_THE_SEED = ("trial_id", "seed", "repetition")
 class Run:
     """One trial.
 
-    group: its method, point of the axes, learning rate and stage: all but the seed
+    group: its method, point of the axes, learning rate, what is tuned beside it, and stage: all but the seed
     settings: the columns that are the same in all of its rows, without those that are null
     rows: its rows, by epoch
     final_test_accuracy: its last finite test accuracy; None if it never had one
@@ -69,7 +70,7 @@ def runs(found: SweepResults) -> list[Run]:
     if found.rows.empty:
         name = found.sweep.name
         raise UserError(f"{name}: there are no results to export yet; run: dfa-tune run {name}")
-    ends = final(found.rows)
+    ends, tuned = final(found.rows), list(dict.fromkeys(map(column, found.sweep.further)))
     rows = found.rows.sort_values(["trial_id", "epoch"], kind="stable")
     constant = [name for name in rows.columns if name not in MEASURED]
     made = []
@@ -80,7 +81,7 @@ def runs(found: SweepResults) -> list[Run]:
         made.append(
             Run(
                 trial_id=str(trial_id),
-                group=_group(settings, found.axis_names),
+                group=_group(settings, found.axis_names, tuned),
                 settings=settings,
                 rows=own,
                 final_test_accuracy=end if math.isfinite(end) else None,
@@ -89,11 +90,14 @@ def runs(found: SweepResults) -> list[Run]:
     return sorted(made, key=lambda run: (run.group, run.seed))
 
 
-def _group(settings: dict[str, Any], axes: list[str]) -> str:
-    """Such as "dfa-sgd, k=3, rate 0.1, repeat"."""
-    point = [f"{name}={settings[name]}" for name in axes if name in settings]
+def _group(settings: dict[str, Any], axes: list[str], tuned: list[str]) -> str:
+    """Such as "dfa-sgd, k=3, rate 0.1, weight_decay=0.001, repeat"."""
+
+    def said(names: list[str]) -> list[str]:
+        return [f"{name}={settings[name]}" for name in names if name in settings]
+
     rate = f"rate {settings['learning_rate']!r}"
-    return ", ".join([settings["method"], *point, rate, settings["stage"]])
+    return ", ".join([settings["method"], *said(axes), rate, *said(tuned), settings["stage"]])
 
 
 def _numbers(row: dict[Any, Any]) -> Iterator[tuple[str, float]]:

@@ -21,6 +21,13 @@ def test_a_group_is_all_but_the_seed(plan, trained) -> None:
     assert len({(run.group, run.seed) for run in found}) == len(found)
 
 
+def test_what_is_tuned_beside_the_rate_is_part_of_the_group(plan, trained) -> None:
+    found = runs(trained(plan("tuning.with={training.weight_decay: [0.001, 0.1]}")))
+    groups = {run.group for run in found if run.settings["stage"] == "tune"}
+    assert "dfa-sgd, rate 0.1, weight_decay=0.1, tune" in groups
+    assert len({(run.group, run.seed) for run in found}) == len(found)
+
+
 def test_settings_are_what_is_not_null_and_whole_numbers_are_whole(plan, trained) -> None:
     found = {run.group: run for run in runs(trained(plan()))}
     tuned, repeated = found["dfa-sgd, rate 1.0, tune"], found["bp-sgd, rate 0.1, repeat"]
