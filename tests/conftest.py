@@ -53,9 +53,12 @@ def no_plugins(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
             monkeypatch.setattr(one, name, empty)
     monkeypatch.setattr(registry, "_found", False)
     monkeypatch.setattr(plugins._GIVEN, "_files", {})
+    before = set(sys.modules)
     yield
-    for name in [n for n in sys.modules if n.startswith(plugins.FILE_MODULE)]:
-        del sys.modules[name]
+    packages = ("lab", "labor")  # of the tests
+    for name in set(sys.modules) - before:
+        if name.startswith(plugins.FILE_MODULE) or name.split(".")[0] in packages:
+            del sys.modules[name]
 
 
 @pytest.fixture

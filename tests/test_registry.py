@@ -177,9 +177,7 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "RULE = Rule(transport=transport)\n"
     )
     monkeypatch.syspath_prepend(folder.parent)
-    yield folder
-    for name in [name for name in sys.modules if name.split(".")[0] == "lab"]:
-        del sys.modules[name]
+    return folder
 
 
 def install(lab: Path, *entries: str) -> None:

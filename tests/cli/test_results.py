@@ -15,7 +15,8 @@ import pytest
 def test_best_and_summary_print_json_and_nothing_else(ran, invoke) -> None:
     space, results, *_ = ran
     _, out, _ = invoke("best", str(space), "--results", str(results), "--json")
-    assert [set(row) for row in json.loads(out)] == [{"method", "learning_rate", "criterion", "at_edge"}] * 3
+    keys = {"method", "learning_rate", "criterion", "at_edge", "tuning_trials", "tuning_epochs"}
+    assert [set(row) for row in json.loads(out)] == [keys] * 3
     _, out, _ = invoke("summary", str(space), "--results", str(results), "--json")
     table = json.loads(out)
     keys = {"method", "learning_rate", "n", "diverged", "exploded", "mean", "low", "high", "sd"}
