@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -268,12 +267,11 @@ def test_trials_carry_the_content_of_their_data_set(plan) -> None:
         plan("problem.dataset=[digits, kmnist]", digest="abc")
 
 
-def test_ten_thousand_trials_are_planned_within_two_seconds(plan) -> None:
+def test_ten_thousand_trials_are_planned(plan) -> None:
+    """How long that takes is measured by `python -m benchmarks orchestration`."""
     methods = [{"rule": ["bp", "dfa"], "optimizer": "sgd"}]
-    start = time.process_time()
     plan = plan("problem.k=" + str(list(range(1, 51))), "repetitions=96", methods=methods)
     scores = finished(plan, near(0.1))
-    assert time.process_time() - start < 2
     assert len(scores) == plan.planned == 10_000
 
 
