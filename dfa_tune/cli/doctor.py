@@ -13,7 +13,6 @@ from time import perf_counter
 from uuid import uuid4
 
 from dfa_tune.errors import UserError
-from dfa_tune.planning.trial import NUMERICS_VERSION, SPARSE_FROM
 from dfa_tune.problems.datasets import DATASETS, data_folder, load_images, missing_files
 from dfa_tune.problems.images import Images, density
 from dfa_tune.registry import OPTIMIZERS
@@ -122,7 +121,7 @@ def _dataset(name: str, folder: Path) -> Check:
         return Check("data", False, str(error))
     where = "comes with scikit-learn" if DATASETS[name].folder is None else f"in {folder}"
     text = f"{name}: {len(train.labels):,} + {len(test.labels):,} images, {where}"
-    return Check("data", True, text + (_products(train, test) if NUMERICS_VERSION >= SPARSE_FROM else ""))
+    return Check("data", True, text + _products(train, test))
 
 
 def _products(*images: Images) -> str:

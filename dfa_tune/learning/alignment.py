@@ -7,6 +7,7 @@ from torch import Tensor
 
 from dfa_tune.learning.backward import Context, bp_deltas
 from dfa_tune.learning.matmul import multiply
+from dfa_tune.learning.sums import of_tuples, over_columns
 
 
 def alignments(context: Context, deltas: list[Tensor]) -> tuple[dict[str, Tensor], Tensor]:
@@ -22,12 +23,13 @@ def alignments(context: Context, deltas: list[Tensor]) -> tuple[dict[str, Tensor
     first = None
     for layer, (delta, bp_delta) in enumerate(zip(deltas, bp_deltas(context), strict=True)):
         gradient, bp_gradient = (network.gradient(done, one, layer) for one in (delta, bp_delta))
+        similarity = Similarity(gradient, bp_gradient)
         if first is None:
             first = bp_gradient
-            found["gradient_alignment"] = cosine(gradient, bp_gradient)
-            found["gradient_alignment_rows"] = cosine_of_rows(gradient, bp_gradient)
-        cosines.append(cosine_or_nan(gradient, bp_gradient))
-        ratios.append(norm_ratio(gradient, bp_gradient))
+            found["gradient_alignment"] = similarity.cosine()
+            found["gradient_alignment_rows"] = similarity.cosine_of_rows()
+        cosines.append(similarity.cosine_or_nan())
+        ratios.append(similarity.norm_ratio())
     assert first is not None
     found["gradient_alignment_by_layer"] = torch.stack(cosines, 1)
     found["gradient_norm_ratio_by_layer"] = torch.stack(ratios, 1)
@@ -48,46 +50,42 @@ def _feedback_alignments(context: Context) -> dict[str, Tensor]:
         if layer < top:
             weight = context.weight_above(layer)
             wanted = multiply(weight, wanted) if rule.direct else weight
-        by_layer.insert(0, cosine_or_nan(context.sent_back(layer), wanted))
+        by_layer.insert(0, Similarity(context.sent_back(layer), wanted).cosine_or_nan())
     return {
-        "feedback_alignment": cosine(context.sent_back(top), context.weight_above(top)),
+        "feedback_alignment": Similarity(context.sent_back(top), context.weight_above(top)).cosine(),
         "feedback_alignment_by_layer": torch.stack(by_layer, 1),
     }
 
 
-def cosine(a: Tensor, b: Tensor) -> Tensor:
-    """The cosine of each member's two flattened matrices: (P, R, C), (P, R, C) -> (P,). 0 if one is zero."""
-    return _ratio(*(_row_sums(x * y).sum(1) for x, y in ((a, b), (a, a), (b, b))))
+class Similarity:
+    """Measures of two sets of matrices a and b, (P, R, C) each, from the same three sums over each row."""
+
+    def __init__(self, a: Tensor, b: Tensor) -> None:
+        self._dot, self._a, self._b = (over_columns(x * y) for x, y in ((a, b), (a, a), (b, b)))
+
+    def cosine(self) -> Tensor:
+        """The cosine of each member's two flattened matrices, (P,). 0 if one is zero."""
+        return _ratio(*(of_tuples(sums) for sums in (self._dot, self._a, self._b)))
+
+    def cosine_of_rows(self) -> Tensor:
+        """The mean over rows of the cosines of rows, (P,)."""
+        rows = _ratio(self._dot, self._a, self._b)
+        return of_tuples(rows) / rows.shape[1]
+
+    def cosine_or_nan(self) -> Tensor:
+        """As `cosine`, but NaN where a norm vanishes or is not finite."""
+        return self.cosine().where(self._usable(), torch.nan)
+
+    def norm_ratio(self) -> Tensor:
+        """|a| / |b| of each member's matrices, (P,); NaN where a norm vanishes or is not finite."""
+        squared_a, squared_b = of_tuples(self._a), of_tuples(self._b)
+        return (squared_a / squared_b).sqrt().where(self._usable(), torch.nan)
+
+    def _usable(self) -> Tensor:
+        first, second = ((one > 0) & one.isfinite() for one in (of_tuples(self._a), of_tuples(self._b)))
+        return first & second
 
 
-def cosine_of_rows(a: Tensor, b: Tensor) -> Tensor:
-    """The mean over rows of the cosines of rows: (P, R, C), (P, R, C) -> (P,)."""
-    return _ratio(*(_row_sums(x * y) for x, y in ((a, b), (a, a), (b, b)))).mean(1)
-
-
-def cosine_or_nan(a: Tensor, b: Tensor) -> Tensor:
-    """As `cosine`, but NaN where a norm vanishes or is not finite."""
-    dot, squared_a, squared_b = (_row_sums(x * y).sum(1) for x, y in ((a, b), (a, a), (b, b)))
-    return (dot / (squared_a * squared_b).sqrt()).where(_usable(squared_a, squared_b), torch.nan)
-
-
-def norm_ratio(a: Tensor, b: Tensor) -> Tensor:
-    """|a| / |b| of each member's matrices, (P,); NaN where a norm vanishes or is not finite."""
-    squared_a, squared_b = (_row_sums(x * x).sum(1) for x in (a, b))
-    return (squared_a / squared_b).sqrt().where(_usable(squared_a, squared_b), torch.nan)
-
-
-def _usable(*squared_norms: Tensor) -> Tensor:
-    first, second = ((one > 0) & one.isfinite() for one in squared_norms)
-    return first & second
-
-
-def _row_sums(products: Tensor) -> Tensor:
-    # In float64 and row by row: torch may divide the sum over a whole matrix between threads, and then its
-    # last bits depend on how many there are
-    return products.double().sum(2)
-
-
-def _ratio(dot: Tensor, norm_a: Tensor, norm_b: Tensor) -> Tensor:
-    norm = (norm_a * norm_b).sqrt()
+def _ratio(dot: Tensor, squared_a: Tensor, squared_b: Tensor) -> Tensor:
+    norm = (squared_a * squared_b).sqrt()
     return (dot / norm).where(norm != 0, 0.0)

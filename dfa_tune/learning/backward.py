@@ -12,6 +12,7 @@ from torch import Tensor
 from dfa_tune.learning.losses import Loss
 from dfa_tune.learning.matmul import multiply
 from dfa_tune.learning.network import PackedNetwork, Pass
+from dfa_tune.learning.sums import over_tuples, over_units
 
 
 @dataclass(frozen=True)
@@ -70,8 +71,8 @@ class Context:
 
     def times(self, x: Tensor, matrix: Tensor) -> Tensor:
         """x M, (P, B, K), of x (P or 1, B, H) and M (P, H, K)."""
-        if matrix.shape[2] == 1:  # not a product with a single column: its bits would depend on the pack
-            return (x * matrix.transpose(1, 2)).sum(2, keepdim=True)
+        if matrix.shape[2] == 1:
+            return over_units(x, matrix.transpose(1, 2), self.network.portable)
         return multiply(self.network.operand(x), self.network.operand(matrix)).to(self.network.dtype)
 
     def times_transposed(self, x: Tensor, matrix: Tensor) -> Tensor:
@@ -84,7 +85,7 @@ class Context:
     def gradient(self, x: Tensor, delta: Tensor) -> Tensor:
         """x^T delta, (P, H, K), of x (P or 1, B, H) and delta (P, B, K)."""
         if delta.shape[2] == 1:
-            return (x * delta).sum(1, keepdim=True).transpose(1, 2)
+            return over_tuples(x, delta, self.network.portable).transpose(1, 2)
         product = multiply(self.network.operand(x).transpose(1, 2), self.network.operand(delta))
         return product.to(self.network.dtype)
 

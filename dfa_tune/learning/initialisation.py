@@ -57,12 +57,13 @@ def initial_network(
     precision: str = "float32",
     device: torch.device | str = "cpu",
     order: NDArray[np.int64] | None = None,
+    portable: bool = False,
 ) -> PackedNetwork:
     """The network of P members before the first step.
 
     `seeds` and `feedbacks` (names of feedback initialisations; None where the rule has no feedback) have one
     entry for each member. Inputs are multiplied by `scale`. `order` (D,): row i of the first layer is row
-    `order[i]` as drawn; None: they are in the order drawn.
+    `order[i]` as drawn; None: they are in the order drawn. `portable`: see `PackedNetwork`.
     """
     members = Members(seeds, DTYPES[precision], torch.device(device))
     widths = (inputs, *network.hidden)
@@ -81,6 +82,7 @@ def initial_network(
         feedback=_feedback(members, rule, feedbacks, (*widths[1:], outputs), network.feedback_scale),
         scale=scale,
         product_dtype=torch.bfloat16 if precision == "bfloat16" else DTYPES[precision],
+        portable=portable,
     )
 
 

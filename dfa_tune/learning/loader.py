@@ -32,7 +32,7 @@ class Loader:
 
     `seeds` has one entry for each member; members with the same seed share a stream of tuples. An epoch has
     `samples` tuples, a training batch `size` of them. What is drawn is checked: UserError where it is not
-    valid. `sparse`: skip the inputs that are zero, in float32 on a CPU; elsewhere products are dense.
+    valid. For a portable network the inputs that are zero are skipped.
     """
 
     def __init__(
@@ -43,7 +43,6 @@ class Loader:
         seeds: Sequence[int],
         samples: int,
         size: int,
-        sparse: bool = False,
     ) -> None:
         self._problem, self._training, self._network = problem, training, network
         self.samples, self.size = samples, size
@@ -54,7 +53,6 @@ class Loader:
         # Kept for each stream: the items of training and of testing, and a table for each of them
         self._items = Items(network.device, most=2 * len(self._streams))
         self.tables: list[Table] = []
-        self._skips_zeros = sparse and network.device.type == "cpu" and training.precision == "float32"
         self._sparse_items: list[SparseItems] = []
         self._column_sums = ColumnSums()
         self._ahead: dict[int, list[EpochSample]] = {}
@@ -134,7 +132,7 @@ class Loader:
             if frozen:
                 return known, known
         own: Source
-        if self._skips_zeros:
+        if network.portable:
             sparse = [self._sparse(one) for one in items]
             own = SparseSource(
                 sparse, self._stream_of, size, k, self._centre, network.scale, self._column_sums

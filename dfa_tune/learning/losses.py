@@ -4,6 +4,7 @@ Shapes: logits (P, B, C), targets (P or 1, B, C): 1 at the label's class and 0 e
 output the label itself. Every element is computed in the same way wherever it lies in its tensor.
 `torch.sigmoid` and `softplus` compute the last elements of a tensor in another way than the others, with
 other last bits, so that a packed trial would differ from the trial alone. `exp`, `log` and `log1p` do not.
+They are taken in float64: rounded to float32, they are the same on every processor.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from torch import Tensor
 
 @dataclass(frozen=True, kw_only=True)
 class Loss:
-    """A loss of logits and targets: `value` (P, B), and `error` (P, B, C), its gradient by the logits."""
+    """A loss of logits and targets: `value` (P, B) in float64, and `error` (P, B, C), its gradient by them."""
 
     value: Callable[[Tensor, Tensor], Tensor]
     error: Callable[[Tensor, Tensor], Tensor]
@@ -25,25 +26,27 @@ class Loss:
 
 def probability(logits: Tensor) -> Tensor:
     """The sigmoid 1 / (1 + e^-z), any shape; its limits where e^-z overflows."""
-    return 1 / (1 + torch.exp(-logits))
+    return (1 / (1 + torch.exp(-logits.double()))).to(logits.dtype)
 
 
 def binary_cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
     """-y log p - (1 - y) log(1 - p) with p = probability(z), summed over the outputs (thesis chapter 4)."""
+    logits = logits.double()
     each = logits.clamp(min=0) + torch.log1p(torch.exp(-logits.abs())) - targets * logits
     return each.sum(2)
 
 
 def cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
     """-log p_y with p = softmax(z), for the class y at which the target is 1."""
+    logits = logits.double()
     below = logits - logits.amax(2, keepdim=True)  # so that nothing overflows
     return below.exp().sum(2).log() - below.where(targets != 0, 0.0).sum(2)
 
 
 def softmax(logits: Tensor) -> Tensor:
     """e^z_c / sum_c' e^z_c', (P, B, C)."""
-    powers = (logits - logits.amax(2, keepdim=True)).exp()
-    return powers / powers.sum(2, keepdim=True)
+    powers = (logits.double() - logits.amax(2, keepdim=True)).exp()
+    return (powers / powers.sum(2, keepdim=True)).to(logits.dtype)
 
 
 def one_hot(labels: Tensor, outputs: int) -> Tensor:

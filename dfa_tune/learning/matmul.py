@@ -1,4 +1,4 @@
-"""Matrix products and sums whose bits depend on neither the pack nor the number of threads.
+"""Matrix products whose bits depend on neither the pack nor the number of threads.
 
 MKL's kernels sum in another order at a matrix's last rows and columns, in an operand that does not begin at a
 multiple of 64 bytes (the second member's, if its size is odd), and where threads divide a matrix at an odd
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from dfa_tune.learning.optimizers._base import Base
 
 BLOCK = 16
-CHUNK = 16_384  # torch divides a sum of 32,768 elements or more between threads
 
 
 def whole(*sizes: int) -> bool:
@@ -74,12 +73,3 @@ def _padded(matrix: Tensor) -> Tensor:
     if whole(rows, columns):
         return matrix
     return pad(matrix, (0, -columns % BLOCK, 0, -rows % BLOCK))
-
-
-def tuple_sums(values: Tensor) -> Tensor:
-    """The sum over each member's tuples, (P, B) -> (P,), in an order that depends on B alone."""
-    if values.shape[1] <= CHUNK:
-        return values.sum(1)
-    import torch
-
-    return torch.stack([part.sum(1) for part in torch.split(values, CHUNK, dim=1)]).sum(0)

@@ -16,6 +16,7 @@ from dfa_tune.learning.first_layer import Inputs
 from dfa_tune.learning.first_layer.dense import Dense
 from dfa_tune.learning.matmul import GradientProduct, multiply
 from dfa_tune.learning.rules._rule import Rule
+from dfa_tune.learning.sums import over_units
 
 
 @dataclass
@@ -43,6 +44,7 @@ class PackedNetwork:
 
     Inputs stand for (value - mean), (P or 1, B, D); `scale` is 1 / std and is part of the first layer's
     products. `product_dtype`: the type in which matrices are multiplied; the weights have their own.
+    `portable`: take sums, and the optimizers' steps, so that their bits do not depend on the processor.
     """
 
     def __init__(
@@ -56,8 +58,10 @@ class PackedNetwork:
         feedback: list[Tensor | None],
         scale: float,
         product_dtype: torch.dtype,
+        portable: bool = False,
     ) -> None:
         self.rule, self.activation, self.scale = rule, activation, scale
+        self.portable = portable
         self.layers, self.feedback = layers, feedback
         self.output, self.output_bias = output, output_bias  # (P, C, H) and (P, 1, C)
         self.dtype, self.product_dtype, self.device = output.dtype, product_dtype, output.device
@@ -91,8 +95,7 @@ class PackedNetwork:
     def _logits(self, h: Tensor) -> Tensor:
         """(P, B, C) of the last hidden layer's h (P or 1, B, H)."""
         if self.output.shape[1] == 1:
-            # Not a product with a single column: its bits would depend on the number of members
-            logits = (h * self.output).sum(2, keepdim=True)
+            logits = over_units(h, self.output, self.portable)
         else:
             logits = multiply(self.operand(h), self.operand(self.output).transpose(1, 2)).to(self.dtype)
         return logits if self.output_bias is None else logits + self.output_bias

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from dfa_tune.learning.alignment import alignments, cosine
+from dfa_tune.learning.alignment import Similarity, alignments
 from dfa_tune.learning.backward import Context, hidden_deltas
 from dfa_tune.learning.batches import Batch
 from dfa_tune.learning.first_layer import WeightGradient
 from dfa_tune.learning.losses import Loss, correct, one_hot
-from dfa_tune.learning.matmul import tuple_sums
 from dfa_tune.learning.network import PackedNetwork
 from dfa_tune.learning.optimizers._base import Base
+from dfa_tune.learning.sums import of_tuples, over_tuples, totals
 
 
 @dataclass
@@ -39,7 +39,7 @@ class Sums:
 
     def add(self, losses: Tensor, correct: Tensor) -> None:
         """Count a batch: the tuples' losses (P, B), and whether they are right (P, B)."""
-        self.loss += tuple_sums(losses)
+        self.loss += of_tuples(losses)
         self.correct += correct.sum(1)
 
 
@@ -84,7 +84,7 @@ class Step:
         measured, bp_gradient = alignments(context, deltas)
         before = weight.clone()
         self.update(context, deltas, t)
-        return measured | {"step_alignment": cosine(before - weight, bp_gradient)}
+        return measured | {"step_alignment": Similarity(before - weight, bp_gradient).cosine()}
 
     def update(self, context: Context, deltas: list[Tensor], t: int | Tensor) -> None:
         """The optimizers' step t for every trained parameter.
@@ -99,16 +99,15 @@ class Step:
             name = f"hidden.{layer}.weight"
             self._update_product(name, done.inputs[layer].gradient(delta, self._memory(name)), t)
             if network.layers[layer].bias is not None:
-                self._update(f"hidden.{layer}.bias", delta.sum(1, keepdim=True), t)
+                self._update(f"hidden.{layer}.bias", totals(delta, network.portable), t)
         if error.shape[2] == 1:  # not a product with a single row: its bits would depend on the pack
-            self._update("output.weight", (done.outputs[-1] * error).sum(1, keepdim=True), t)
+            gradient_of_row = over_tuples(done.outputs[-1], error, network.portable)
+            self._update("output.weight", gradient_of_row, t)
         else:
             gradient = network.output_gradient_product(done, error, self._memory("output.weight"))
             self._update_product("output.weight", gradient, t)
         if network.output_bias is not None:
-            single = error.shape[2] == 1
-            sums = tuple_sums(error[:, :, 0]).view(-1, 1, 1) if single else error.sum(1, keepdim=True)
-            self._update("output.bias", sums, t)
+            self._update("output.bias", totals(error, network.portable), t)
 
     def evaluate(self, batch: Batch, sums: Sums) -> None:
         """Add the metrics of a batch to `sums`, and change nothing else."""
@@ -127,6 +126,9 @@ class Step:
 
     def _update(self, name: str, gradient: Tensor, t: int | Tensor) -> None:
         optimizer = self.optimizers[name]
+        if self.network.portable and optimizer.formula(self._learning_rate, t) is not None:
+            optimizer.step_portable(gradient, self._learning_rate, self._decay, t)
+            return
         if self._decay:
             gradient = gradient.add_(optimizer.parameter, alpha=self._decay)
         optimizer.step(gradient, self._learning_rate, t)

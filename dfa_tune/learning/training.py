@@ -50,7 +50,7 @@ class PackTraining:
     are not at their default, {"rho": 0.99}.
 
     `sparse`: let the first layer skip inputs that are zero, in float32 on a CPU. Numbers then are rounded in
-    another way.
+    another way, which does not depend on the processor.
     """
 
     def __init__(
@@ -87,10 +87,11 @@ class PackTraining:
             precision=training.precision,
             device=self.device,
             order=self._order,
+            portable=sparse and self.device.type == "cpu" and training.precision == "float32",
         )
         samples = len(first.labels)
         size = samples if training.batch_size == "full" else min(int(training.batch_size), samples)
-        self._loader = Loader(problem, training, self.network, seeds, samples, size, sparse)
+        self._loader = Loader(problem, training, self.network, seeds, samples, size)
         rates = torch.tensor([member.learning_rate for member in members], dtype=self.network.dtype)
         rates = rates.view(-1, 1, 1).to(self.device)
         loss = LOSSES[training.loss or problem.settings.loss]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Set
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -21,11 +21,7 @@ from dfa_tune.problems.settings import ProblemSettings
 from dfa_tune.registry import OPTIMIZERS, PROBLEMS
 
 # Raised whenever a change alters the numbers of a trial: trials of earlier versions are then run again
-NUMERICS_VERSION = 2
-SPARSE_FROM = 3  # the numerics from which a data set that is mostly zeros is multiplied without them
-# From this version on an id leaves out fields at their default, so that a new field changes no id. Before, it
-# leaves out only those that came after the version did
-DEFAULTS_LEFT_OUT_FROM = 3
+NUMERICS_VERSION = 3
 
 Stage = Literal["tune", "repeat"]
 
@@ -67,8 +63,8 @@ class Trial:
         if self.training.loss == self.problem.loss:  # the default, written out
             content["training"]["loss"] = None
         content["problem"] = _id_fields(self.problem, self.problem.id_content())
-        content["network"] = _id_fields(self.network, content["network"], {"feedback_scale"})
-        content["training"] = _id_fields(self.training, content["training"], {"loss"})
+        content["network"] = _id_fields(self.network, content["network"])
+        content["training"] = _id_fields(self.training, content["training"])
         defaults = OPTIMIZERS[self.method.optimizer].defaults
         content["options"] = {name: v for name, v in self.options.items() if v != defaults[name]}
         if not content["options"]:
@@ -161,19 +157,15 @@ def column_value(value: Any) -> Any:
     return ",".join(map(str, value)) if isinstance(value, list | tuple) else value
 
 
-def _id_fields(
-    settings: BaseModel, content: Mapping[str, Any], newer: Set[str] = frozenset()
-) -> dict[str, Any]:
-    """`content`, fields of `settings` as JSON types, without what an id leaves out at its default.
-
-    `newer`: fields that came after the numerics.
+def _id_fields(settings: BaseModel, content: Mapping[str, Any]) -> dict[str, Any]:
+    """`content`, fields of `settings` as JSON types, without those at their default, so that a field that is
+    added later changes no id. The kind of a problem stays.
     """
     fields = type(settings).model_fields
-    left_out = fields.keys() - {"kind"} if NUMERICS_VERSION >= DEFAULTS_LEFT_OUT_FROM else newer
     return {
         name: value
         for name, value in content.items()
-        if name not in left_out or value != _default(settings, name)
+        if name == "kind" or name not in fields or value != _default(settings, name)
     }
 
 

@@ -70,11 +70,19 @@ class Base:
 
         Only in float32 on a CPU.
         """
+        self.step_portable(gradient, learning_rate, decay, t)
+
+    def step_portable(self, gradient: Tensor, learning_rate: Tensor, decay: float, t: int | Tensor) -> None:
+        """The same step, with bits that do not depend on the processor either: no part of it is torch's.
+
+        Only in float32 on a CPU, and where there is a `formula`.
+        """
         import numpy as np
 
         from dfa_tune.learning.optimizers._kernels import update
 
-        update(self.formula(learning_rate, t), self.parameter.numpy(), gradient.numpy(), np.float32(decay))
+        formula, theta = self.formula(learning_rate, t), self.parameter.numpy()
+        update(formula, theta, gradient.contiguous().numpy(), np.float32(decay))
 
     def step_product(
         self, gradient: GradientProduct, learning_rate: Tensor, decay: float, t: int | Tensor

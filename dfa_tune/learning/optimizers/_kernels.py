@@ -107,8 +107,8 @@ def _moments(g: np.float32, m: np.float32, v: np.float32, betas: Any) -> Any:
 
 @kernel
 def _adam(theta: np.float32, m: np.float32, root: np.float32, epsilon: np.float32, factor: np.float32) -> Any:
-    """theta <- theta - m / ((root + epsilon) / factor)."""
-    return theta - m / ((root + epsilon) / factor)
+    """theta <- theta - factor m / (root + epsilon)."""
+    return fma(-(m / (root + epsilon)), factor, theta)
 
 
 # -- what each optimizer needs for a step, and its step on a row ---------------------------------

@@ -29,8 +29,8 @@ class Optimizer(Base):
         first.mul_(beta1).add_(gradient, alpha=1 - beta1)
         second.mul_(beta2).addcmul_(gradient, gradient, value=1 - beta2)
         epsilon, factor = self._corrected(learning_rate, t)
-        torch.sqrt(second, out=below).add_(epsilon).div_(factor)
-        self.parameter.addcdiv_(first, below, value=-1)
+        torch.sqrt(second, out=below).add_(epsilon)
+        self.parameter.addcmul_(torch.div(first, below, out=below), factor, value=-1)
 
     def formula(self, learning_rate: Tensor, t: int | Tensor) -> tuple[Any, ...]:
         """The state (P, D, H), the learning rates and the options, for kernels."""
@@ -55,9 +55,9 @@ class Optimizer(Base):
         adam_step(formula, theta, torch.sqrt(self.state[1], out=root).numpy())
 
     def _corrected(self, learning_rate: Tensor, t: int | Tensor) -> tuple[float | Tensor, Tensor]:
-        """Epsilon and the factor, (P, 1, 1), that make eta m' / (sqrt(v') + epsilon) one pass less.
+        """Epsilon and the factor, (P, 1, 1), that make eta m' / (sqrt(v') + epsilon) one division.
 
-        It is m / ((sqrt(v) + epsilon) / factor): both corrections and eta in the denominator.
+        It is factor m / (sqrt(v) + epsilon): both corrections and eta in the factor.
         """
         beta1, beta2, epsilon = (self.options[name] for name in ("beta1", "beta2", "epsilon"))
         root = (1 - beta2**t) ** 0.5

@@ -41,4 +41,5 @@ class Optimizer(Base):
 
     def evaluated(self) -> Tensor:
         """theta = phi + gamma v."""
-        return self.parameter.add(self.state[0], alpha=self.options["rho"])
+        # Two operations: `add` with an alpha rounds once on some processors and twice on others
+        return self.parameter + self.state[0] * self.options["rho"]

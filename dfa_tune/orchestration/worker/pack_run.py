@@ -15,7 +15,7 @@ from dfa_tune.errors import UserError
 from dfa_tune.orchestration.packs.pack import Pack
 from dfa_tune.orchestration.worker.checkpoints import Checkpoint, Checkpoints, check_rows
 from dfa_tune.orchestration.worker.pack_config import PackConfig
-from dfa_tune.planning.trial import NUMERICS_VERSION, SPARSE_FROM, Trial
+from dfa_tune.planning.trial import Trial
 from dfa_tune.problems.datasets import check_digest
 from dfa_tune.results import checksum
 from dfa_tune.results.provenance import learning_code, metadata
@@ -214,7 +214,7 @@ def start_training(pack: Pack, data: str | None, threads: int) -> Any:
         [Member(trial.learning_rate, trial.seed, trial.method.feedback) for trial in pack.trials],
         device="cuda" if gpu else "cpu",
         options=first.options,
-        sparse=NUMERICS_VERSION >= SPARSE_FROM and pays(getattr(problem, "density", 1.0)),
+        sparse=pays(getattr(problem, "density", 1.0)),
     )
 
 
