@@ -18,7 +18,7 @@ from torch import Tensor
 
 @dataclass(frozen=True, kw_only=True)
 class Loss:
-    """A loss of logits and targets: `value` (P, B) in float64, and `error` (P, B, C), its gradient by them."""
+    """A loss of logits and targets: `value` (P, B), and `error` (P, B, C), its gradient by the logits."""
 
     value: Callable[[Tensor, Tensor], Tensor]
     error: Callable[[Tensor, Tensor], Tensor]
@@ -31,16 +31,15 @@ def probability(logits: Tensor) -> Tensor:
 
 def binary_cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
     """-y log p - (1 - y) log(1 - p) with p = probability(z), summed over the outputs (thesis chapter 4)."""
-    logits = logits.double()
-    each = logits.clamp(min=0) + torch.log1p(torch.exp(-logits.abs())) - targets * logits
-    return each.sum(2)
+    z = logits.double()
+    each = z.clamp(min=0) + torch.log1p(torch.exp(-z.abs())) - targets * z
+    return each.sum(2).to(logits.dtype)
 
 
 def cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
     """-log p_y with p = softmax(z), for the class y at which the target is 1."""
-    logits = logits.double()
-    below = logits - logits.amax(2, keepdim=True)  # so that nothing overflows
-    return below.exp().sum(2).log() - below.where(targets != 0, 0.0).sum(2)
+    below = logits.double() - logits.amax(2, keepdim=True)  # so that nothing overflows
+    return (below.exp().sum(2).log() - below.where(targets != 0, 0.0).sum(2)).to(logits.dtype)
 
 
 def softmax(logits: Tensor) -> Tensor:

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from dfa_tune.cli import doctor
 from dfa_tune.cli.doctor import examine
 
 
@@ -50,10 +49,7 @@ def test_a_file_in_the_place_of_the_results_fails(tmp_path: Path, invoke) -> Non
     assert f"FAIL  storage    {tmp_path / 'results'}" in out
 
 
-def test_from_numerics_3_on_doctor_says_which_data_are_multiplied_without_their_zeros(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setattr(doctor, "NUMERICS_VERSION", 3)
+def test_doctor_says_which_data_are_multiplied_without_their_zeros(tmp_path: Path) -> None:
     texts = [check.text for check in examine(str(tmp_path), tmp_path) if check.name == "data"]
     (digits,) = [text for text in texts if text.startswith("digits")]
     assert digits.endswith("51% of their values are not zero: a CPU multiplies them densely")

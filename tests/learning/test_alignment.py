@@ -10,7 +10,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from dfa_tune.learning.alignment import alignments, cosine, cosine_of_rows
+from dfa_tune.learning.alignment import Similarity, alignments
 from dfa_tune.learning.backward import Context, bp_deltas, hidden_deltas
 from dfa_tune.learning.first_layer.dense import Dense
 from dfa_tune.learning.initialisation import initial_network
@@ -32,8 +32,8 @@ def cos(a: NDArray[Any], b: NDArray[Any]) -> float:
 def test_a_cosine_is_taken_over_each_members_whole_matrix_and_over_its_rows() -> None:
     rng = np.random.default_rng(0)
     a, b = rng.normal(size=(3, 4, 5)), rng.normal(size=(3, 4, 5))
-    whole = cosine(torch.from_numpy(a), torch.from_numpy(b))
-    rows = cosine_of_rows(torch.from_numpy(a), torch.from_numpy(b))
+    similarity = Similarity(torch.from_numpy(a), torch.from_numpy(b))
+    whole, rows = similarity.cosine(), similarity.cosine_of_rows()
     np.testing.assert_allclose(whole, [cos(x, y) for x, y in zip(a, b, strict=True)], rtol=1e-12)
     expected = [np.mean([cos(p, q) for p, q in zip(x, y, strict=True)]) for x, y in zip(a, b, strict=True)]
     np.testing.assert_allclose(rows, expected, rtol=1e-12)
@@ -41,7 +41,8 @@ def test_a_cosine_is_taken_over_each_members_whole_matrix_and_over_its_rows() ->
 
 def test_a_matrix_of_zeros_is_aligned_with_nothing_and_one_of_nan_is_nan() -> None:
     a = torch.stack([torch.zeros(2, 3), torch.full((2, 3), float("nan"))])
-    for found in (cosine(a, torch.ones(2, 2, 3)), cosine_of_rows(a, torch.ones(2, 2, 3))):
+    similarity = Similarity(a, torch.ones(2, 2, 3))
+    for found in (similarity.cosine(), similarity.cosine_of_rows()):
         assert found[0] == 0
         assert found[1].isnan()
 

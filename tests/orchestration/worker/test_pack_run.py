@@ -274,14 +274,11 @@ def test_checkpoints_take_two_percent_of_the_time_and_come_twice_a_minute(
     assert CheckpointTiming().interval(write_seconds) == pytest.approx(interval)
 
 
-@pytest.mark.parametrize(
-    ("numerics", "densest", "sparse"), [(2, 0.6, False), (3, 0.6, True), (3, 0.5, False)]
-)
-def test_from_numerics_3_on_the_density_of_the_data_decides_whether_zeros_are_skipped(
-    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, numerics: int, densest: float, sparse: bool
+@pytest.mark.parametrize(("densest", "sparse"), [(0.6, True), (0.5, False)])
+def test_the_density_of_the_data_decides_whether_zeros_are_skipped(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, densest: float, sparse: bool
 ) -> None:
     """51% of the values of `digits` are not zero."""
-    monkeypatch.setattr(pack_run, "NUMERICS_VERSION", numerics)
     monkeypatch.setattr("dfa_tune.learning.first_layer.sparse.DENSEST", densest)
     pack = make(tmp_path, 1)
     pack.advance(0.0)
