@@ -61,7 +61,7 @@ class Similarity:
     """Measures of two sets of matrices a and b, (P, R, C) each, from the same three sums over each row."""
 
     def __init__(self, a: Tensor, b: Tensor) -> None:
-        self._dot, self._a, self._b = (over_columns(x * y) for x, y in ((a, b), (a, a), (b, b)))
+        self._dot, self._a, self._b = (over_columns(x, y) for x, y in ((a, b), (a, a), (b, b)))
 
     def cosine(self) -> Tensor:
         """The cosine of each member's two flattened matrices, (P,). 0 if one is zero."""

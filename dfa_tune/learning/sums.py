@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from torch import Tensor
 
+ROWS = 64  # rows of a matrix summed at once, which stay in a core's cache
+
 
 def over_units(x: Tensor, weight: Tensor, portable: bool) -> Tensor:
     """The sums over units of x (P or 1, B, H) * weight (P, 1, H), (P, B, 1).
@@ -55,8 +57,15 @@ def of_tuples(values: Tensor) -> Tensor:
     return values.cumsum(1)[:, -1] if values.device.type == "cpu" else values.sum(1)
 
 
-def over_columns(x: Tensor) -> Tensor:
-    """The sums of rows, (P, R, C) -> (P, R) in float64: halves are added until one number is left."""
+def over_columns(x: Tensor, y: Tensor) -> Tensor:
+    """The sums of rows of x * y, (P, R, C) each -> (P, R) in float64: halves are added until one is left."""
+    import torch
+
+    parts = zip(torch.split(x, ROWS, dim=1), torch.split(y, ROWS, dim=1), strict=True)
+    return torch.cat([_halved(a * b) for a, b in parts], dim=1)
+
+
+def _halved(x: Tensor) -> Tensor:
     x = x.double()
     while (columns := x.shape[2]) > 1:
         half = columns // 2

@@ -15,6 +15,7 @@ from torch import Tensor
 from dfa_tune.learning.batches import item_order
 from dfa_tune.learning.cuda_graph import WORTH_RECORDING, RecordedStep
 from dfa_tune.learning.epoch import Epoch, numbers
+from dfa_tune.learning.first_layer.sparse import check_compiler
 from dfa_tune.learning.initialisation import initial_network
 from dfa_tune.learning.loader import Loader
 from dfa_tune.learning.losses import LOSSES
@@ -75,6 +76,9 @@ class PackTraining:
         check_items(first.items, problem.settings)
         check_sample(first, problem.settings, None, "training epoch 1")
         rows, columns = first.items.shape[1:]
+        portable = sparse and self.device.type == "cpu" and training.precision == "float32"
+        if portable:
+            check_compiler()
         self._order = item_order(rows, columns, first.indices.shape[1])
         self.network = initial_network(
             network,
@@ -87,7 +91,7 @@ class PackTraining:
             precision=training.precision,
             device=self.device,
             order=self._order,
-            portable=sparse and self.device.type == "cpu" and training.precision == "float32",
+            portable=portable,
         )
         samples = len(first.labels)
         size = samples if training.batch_size == "full" else min(int(training.batch_size), samples)

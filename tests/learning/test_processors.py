@@ -63,8 +63,9 @@ def mostly_zero(path: Path) -> str:
 @pytest.mark.parametrize("name", PROCESSORS)
 def test_a_trial_has_the_same_bits_on_another_processor(name: str, tmp_path: Path) -> None:
     npz = mostly_zero(tmp_path / "images.npz")
+    program = "import sys, test_processors; print(*test_processors.digests(sys.argv[1]))"
     found = subprocess.run(
-        [sys.executable, "-c", "import sys, test_processors; print(*test_processors.digests(sys.argv[1]))", npz],
+        [sys.executable, "-c", program, npz],
         cwd=Path(__file__).parent,
         env=os.environ | PROCESSORS[name] | {"NUMBA_CACHE_DIR": str(tmp_path / "cache")},
         capture_output=True,

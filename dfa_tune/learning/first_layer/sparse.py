@@ -15,6 +15,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from dfa_tune.errors import UserError
+
 if TYPE_CHECKING:
     from dfa_tune.learning.optimizers._base import Base
 
@@ -26,6 +28,17 @@ Array = NDArray[Any]
 def pays(density: float) -> bool:
     """Whether skipping zeros is faster where so large a share of the values is not zero."""
     return density <= DENSEST
+
+
+def check_compiler() -> None:
+    """UserError where numba may not compile: products that skip zeros are kernels of its own."""
+    import numba
+
+    settings: Any = numba.config
+    if settings.DISABLE_JIT:
+        raise UserError(
+            "NUMBA_DISABLE_JIT is set, but products with data that are mostly zeros are compiled; unset it"
+        )
 
 
 class SparseItems:

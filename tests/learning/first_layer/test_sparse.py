@@ -19,6 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from dfa_tune.errors import UserError
 from dfa_tune.learning.first_layer.sparse import ColumnSums, Sparse, SparseItems, SparseSource
 from dfa_tune.learning.settings import Network, Training
 from dfa_tune.learning.training import Member, PackTraining
@@ -136,6 +137,12 @@ def test_a_row_is_updated_by_the_formula_of_the_dense_pass_to_the_last_bit(name:
     given.inputs.gradient(given.delta, torch.empty(0)).update(sparse, rates, 1e-3, 1)
     dense.step_fused(gradient, rates, 1e-3, 1)
     assert torch.equal(sparse.parameter, dense.parameter)
+
+
+def test_without_a_compiler_there_is_an_error_that_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("numba.config.DISABLE_JIT", 1)
+    with pytest.raises(UserError, match="NUMBA_DISABLE_JIT is set"):
+        trained(PARITY, [Member(0.1, 0)], "bp")
 
 
 def test_an_optimizer_without_a_kernel_gets_the_gradient() -> None:

@@ -16,7 +16,6 @@ import torch
 from dfa_tune.errors import UserError
 from dfa_tune.learning.first_layer.sparse import Sparse
 from dfa_tune.orchestration.packs.pack import Pack
-from dfa_tune.orchestration.worker import pack_run
 from dfa_tune.orchestration.worker.checkpoints import Checkpoint, DamagedCheckpointWarning
 from dfa_tune.orchestration.worker.pack_config import PackConfig, RunSettings
 from dfa_tune.orchestration.worker.pack_run import CheckpointTiming, PackRun, UnwritableError
