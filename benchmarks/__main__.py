@@ -21,8 +21,10 @@ from benchmarks.options import Options
 
 BENCHMARKS = {
     "epoch": "an epoch against its matrix products, by rule, optimizer and precision; packs; time by part",
+    "sparse": "epochs that skip zeros against dense products, on one core and on all; ten classes",
     "clusters": "500 epochs of clusters against a DataLoader loop",
     "sweep": "24 short trials against plain Ray Tune",
+    "peers": "the same work with Ray Tune, Optuna and Hydra; what a kill costs (--group peers)",
     "start": "the start and end of a sweep, part by part",
     "orchestration": "10,000 trials whose training takes no time; planning and loading",
     "memory": "the peak memory of a worker",
@@ -31,7 +33,7 @@ BENCHMARKS = {
     "tuning": "halving, random settings and TPE against a grid, over 20 seeds (ten minutes on one core)",
     "gpu": "packs on a GPU against one trial per process",
 }
-NOT_BY_DEFAULT = ("accuracy", "tuning", "gpu")
+NOT_BY_DEFAULT = ("peers", "accuracy", "tuning", "gpu")
 
 
 def main() -> None:

@@ -115,3 +115,14 @@ def autograd_epoch(plain: Plain, batch: int, tested: bool) -> Callable[[], None]
                     right += ((plain.model(part).squeeze(1) > 0) == (wanted > 0)).sum()
 
     return run
+
+
+def accuracy(plain: Plain) -> float:
+    """The share of the epoch's test that the network has right."""
+    x, labels = plain.tensors(plain.problem.test(0, plain.epoch))
+    right = 0
+    with torch.no_grad():
+        for begin in range(0, len(x), TEST_CHUNK):
+            part, wanted = x[begin : begin + TEST_CHUNK], labels[begin : begin + TEST_CHUNK]
+            right += int(((plain.model(part).squeeze(1) > 0) == (wanted > 0)).sum())
+    return right / len(x)

@@ -62,7 +62,6 @@ def measure(options: Options) -> list[Figure]:
     with parity(options) as problem:
         return [
             *_against_floor(problem, options),
-            *_sparse(problem, options),
             *_frozen(problem, options),
             *_packs(problem, options),
             *_parts(problem, options),
@@ -96,22 +95,6 @@ def _against_floor(problem: Problem, options: Options) -> list[Figure]:
     group = {name: "2 bfloat16" if name.endswith("bfloat16") else "1 epoch" for name in functions}
     return [
         ratio(group[name], f"{name} / floor", taken[name], name, "floor", target=limits[name])
-        for name in functions
-    ]
-
-
-def _sparse(problem: Problem, options: Options) -> list[Figure]:
-    """Epochs whose first layer skips the inputs that are zero, against the dense products."""
-    functions: dict[str, Callable[[], object]] = {
-        f"dfa {name} sparse": start(problem, options, "dfa", name, sparse=True).run_epoch
-        for name in OPTIMIZERS.names()
-    }
-    taken = beside("floor", _floor(problem, options), functions, options.repeats)
-    simple, square_root = (0.70, 0.52), (0.80, 0.58)
-    limits = dict.fromkeys(functions, simple) | {"dfa sgd sparse": (0.60, 0.47)}
-    limits |= dict.fromkeys(("dfa adadelta sparse", "dfa adam sparse"), square_root)
-    return [
-        ratio("4 sparse", f"{name} / floor", taken[name], name, "floor", target=limits[name])
         for name in functions
     ]
 
