@@ -4,18 +4,26 @@ python analysis/results_tables.py docs/RESULTS.md README.md --results docs/resul
 
 Everything between `<!-- begin: WHAT -->` and `<!-- end -->` is replaced. WHAT is `claims` (the table),
 `claims SPACE,SPACE` (those about these spaces, as `dfa-tune verify SPACE SPACE` judges them), `verdicts` (how
-many hold), `summary SPACE` (rates and final accuracies), `figure SPACE` or `provenance`.
+many hold), `summary SPACE` (rates and final accuracies), `figure SPACE`, `provenance`; `conditions SPACE`
+(the verdicts about a space and its variants side by side), `gaps SPACE` (of DFA to BP), `brink SPACE` (what a
+rate that is too high costs) or `chosen SPACE,SPACE` (scores of chosen rates in tuning and in repetitions).
+
+`--keep SPACE`: what a block says of this space stays, because it has not been trained again yet.
 """
 
 import argparse
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
+
 from dfa_tune.analysis import tables
+from dfa_tune.analysis.figure_modules import load_module
 from dfa_tune.analysis.verify import shown, summary, verify
 from dfa_tune.planning.sweep import load_sweep, space_names
 from dfa_tune.planning.sweep_results import load_sweep_results
@@ -24,18 +32,33 @@ from dfa_tune.results.store import Store
 
 BLOCK = re.compile(r"(<!-- begin: (\w+) ?(\S*) -->\n).*?(<!-- end -->)", re.DOTALL)
 NOT_RUN = "Not run yet.\n"
+BEYOND = (10**0.25, 10**0.5)  # how far beyond the best rate: the steps of refined and of first rates
 
 
-def fill(text: str, results: Path, folder: Path) -> str:
-    """`text` with every block filled from `results`; links are relative to `folder`."""
+def fill(text: str, results: Path, folder: Path, keep: Sequence[str] = ()) -> str:
+    """`text` with every block filled from `results`; links are relative to `folder`.
+
+    Blocks about a space in `keep` stay as they are.
+    """
     makers: dict[str, Callable[[str], str]] = {
         "claims": lambda spaces: claims(results, tuple(filter(None, spaces.split(",")))),
         "verdicts": lambda _: summary(judged(results)) + "\n",
         "summary": lambda space: accuracies(results, space),
         "figure": lambda space: figure(results, space, folder),
         "provenance": lambda _: provenance(results),
+        "conditions": lambda space: conditions(results, space),
+        "gaps": lambda space: markdown(
+            ["optimizer", "BP", "DFA", "BP minus DFA (95% interval)", "pairs"],
+            load_module("conditions").gaps(load_sweep_results(space, results)),
+        ),
+        "brink": lambda space: brink(results, space),
+        "chosen": lambda spaces: chosen(results, spaces.split(",")),
     }
-    return BLOCK.sub(lambda found: found[1] + makers[found[2]](found[3]) + found[4], text)
+
+    def filled(found: re.Match[str]) -> str:
+        return found[0] if found[3] in keep else found[1] + makers[found[2]](found[3]) + found[4]
+
+    return BLOCK.sub(filled, text)
 
 
 @cache
@@ -94,6 +117,63 @@ def figure(results: Path, space: str, folder: Path) -> str:
     return f"![{load_sweep(space).title}]({image})\n{link}"
 
 
+def conditions(results: Path, space: str) -> str:
+    """The claims about `space` alone, and their verdicts under each of its conditions."""
+    spaces = load_module("conditions").CONDITIONS
+    columns = {name: {one.claim.id: one for one in judged(results, (name,))} for name in spaces}
+    rows = []
+    for claim in (one.claim for one in columns[space].values() if one.claim.spaces == {space}):
+        cells = [
+            f"**{(one := found[claim.id]).verdict}**, {shown(one.measured)}" for found in columns.values()
+        ]
+        rows.append([claim.claim, claim.expected, *cells])
+    return markdown(["claim", "expected", *spaces.values()], rows)
+
+
+def brink(results: Path, space: str) -> str:
+    """For each method: its score in tuning at the best rate, and at the next rates above that were tried."""
+    loaded = load_sweep_results(space, results)
+    tried = pd.DataFrame(tables.tried_table(loaded))
+    if tried.empty:
+        return NOT_RUN
+    rows = []
+    for method, part in tried.groupby("method", sort=False):
+        best = part[part["chosen"]]
+        if best.empty:
+            continue
+        rate, score = best[["learning_rate", "score"]].iloc[0]
+        line = [str(method), f"{rate:.3g}", f"{score:.3f}"]
+        for factor in BEYOND:
+            at = part[np.isclose(part["learning_rate"], rate * factor, rtol=0.02)]
+            line.append(f"{at['score'].iloc[0]:.3f} ({at['score'].iloc[0] - score:+.3f})" if len(at) else "-")
+        rows.append(line)
+    above = [f"at {factor:.2g} times that rate" for factor in BEYOND]
+    return markdown(["method", "best rate", "score", *above], rows)
+
+
+def chosen(results: Path, spaces: list[str]) -> str:
+    """The scores of the chosen rates where they were chosen, and of the repetitions at these rates."""
+    lines, more = [], []
+    for space in spaces:
+        loaded = load_sweep_results(space, results)
+        axes = ["problem.n" if name == "n" else name for name in loaded.axis_names]
+        tuned = {
+            tuple(row[key] for key in ("method", *axes)): row["criterion"]
+            for row in tables.best_table(loaded)
+        }
+        scored = loaded.finals.assign(score=loaded.finals["trial_id"].map(loaded.scores))
+        for place, part in scored.groupby(["method", *loaded.axis_names], sort=False):
+            if (criterion := tuned.get(place)) is not None:
+                mean = float(part["score"].mean())
+                more.append(criterion - mean)
+                numbers = [f"{criterion:.3f}", f"{mean:.3f}", f"{criterion - mean:+.4f}", str(len(part))]
+                lines.append([space, " ".join(map(str, place)), *numbers])
+    if not lines:
+        return NOT_RUN
+    said = f"On average over {len(more)} tunings a chosen rate scores {np.mean(more):+.4f} more there.\n\n"
+    return said + markdown(["space", "method", "in tuning", "in repetitions", "difference", "n"], lines)
+
+
 def provenance(results: Path) -> str:
     """The machines and versions that the results come from, and when."""
     lines = []
@@ -118,6 +198,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Fills tables into Markdown files.")
     parser.add_argument("files", nargs="+", type=Path)
     parser.add_argument("--results", type=Path, default=Path("docs/results"))
+    parser.add_argument("--keep", action="append", default=[], metavar="SPACE")
     given = parser.parse_args()
     for file in given.files:
-        file.write_text(fill(file.read_text(), given.results, file.parent))
+        file.write_text(fill(file.read_text(), given.results, file.parent, given.keep))

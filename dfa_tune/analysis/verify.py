@@ -153,19 +153,18 @@ def judge(
 def judge_each(claims: Sequence[AnyClaim], values: Sequence[ClaimValues], family: str) -> list[Judged]:
     """The verdict on each claim, in order.
 
-    P-values have Holm's correction over the claims that could be tested. So the probability that any claim
-    is ever wrongly said to hold is at most LEVEL, and that any is ever wrongly said not to hold as well:
-    together at most twice that. This is so however often one looks, after whichever repetitions.
+    P-values have Holm's correction over all claims; one that is not run yet, or never tested, counts with 1,
+    so that no verdict changes when more is run. So the probability that any claim is ever wrongly said to
+    hold is at most LEVEL, and that any is ever wrongly said not to hold as well: together at most twice that.
+    This is so however often one looks, after whichever repetitions.
     """
     found = [evidence(claim, source) for claim, source in zip(claims, values, strict=True)]
-    tested = [one for one in found if one.tested]
-    holds = iter(holm([float(one.p_holds[-1]) for one in tested]))
-    fails = iter(holm([float(one.p_fails[-1]) for one in tested]))
-    judged = []
-    for one, source in zip(found, values, strict=True):
-        p_holds, p_fails = (next(holds), next(fails)) if one.tested else (None, None)
-        judged.append(_judged(one, source, family, p_holds, p_fails, len(tested)))
-    return judged
+    holds = holm([float(one.p_holds[-1]) if one.tested else 1.0 for one in found])
+    fails = holm([float(one.p_fails[-1]) if one.tested else 1.0 for one in found])
+    return [
+        _judged(one, source, family, p_holds, p_fails, len(found))
+        for one, source, p_holds, p_fails in zip(found, values, holds, fails, strict=True)
+    ]
 
 
 def summary(judged: Sequence[Judged]) -> str:
@@ -244,9 +243,9 @@ def _judged(
     found: Evidence,
     values: ClaimValues,
     family: str,
-    p_holds: float | None,
-    p_fails: float | None,
-    tested: int,
+    p_holds: float,
+    p_fails: float,
+    claims: int,
 ) -> Judged:
     low, high = (float(bound[-1]) if len(bound) else math.inf for bound in (found.low, found.high))
     bounded = math.isfinite(high)
@@ -258,16 +257,15 @@ def _judged(
         low=low if bounded else None,
         high=high if bounded else None,
         n=found.n,
-        p_holds=p_holds,
-        p_fails=p_fails,
         verdict=found.settled or NOT_RUN,
         exploded=_explosions(found.claim, values),
         evidence=found,
     )
-    if p_holds is None or p_fails is None:
+    if not found.tested:
         return judged
-    judged = replace(judged, verdict=found.verdict(p_holds, p_fails))
-    expected = found.expected_n(tested) if judged.verdict == UNDECIDED else None
+    verdict = found.verdict(p_holds, p_fails)
+    judged = replace(judged, p_holds=p_holds, p_fails=p_fails, verdict=verdict)
+    expected = found.expected_n(claims) if judged.verdict == UNDECIDED else None
     if expected is None:
         return judged
     return replace(judged, expected_n=expected, expected_seconds=_seconds(found, values, expected - found.n))
