@@ -120,12 +120,11 @@ def figure(results: Path, space: str, folder: Path) -> str:
 def conditions(results: Path, space: str) -> str:
     """The claims about `space` alone, and their verdicts under each of its conditions."""
     spaces = load_module("conditions").CONDITIONS
-    columns = {name: {one.claim.id: one for one in judged(results, (name,))} for name in spaces}
+    columns = [{one.claim.id: one for one in judged(results, (name,))} for name in spaces]
     rows = []
-    for claim in (one.claim for one in columns[space].values() if one.claim.spaces == {space}):
-        cells = [
-            f"**{(one := found[claim.id]).verdict}**, {shown(one.measured)}" for found in columns.values()
-        ]
+    for claim in (one.claim for one in columns[0].values() if one.claim.spaces == {space}):
+        found = [column[claim.id] for column in columns]
+        cells = [f"**{one.verdict}**, {shown(one.measured)}, n = {one.n}" for one in found]
         rows.append([claim.claim, claim.expected, *cells])
     return markdown(["claim", "expected", *spaces.values()], rows)
 

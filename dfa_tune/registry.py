@@ -66,6 +66,11 @@ class Registry:
             raise UserError(self.unknown(name))
         return importlib.import_module(f"{self.package}.{name}")
 
+    @property
+    def has_plugins(self) -> bool:
+        """Whether an entry comes from a plugin."""
+        return bool(self._added or self._installed)
+
     def plugin(self, name: str | None) -> Plugin | None:
         """The plugin that the entry `name` comes from; None if it is built in, or there is none."""
         _find()
@@ -262,6 +267,12 @@ def _forget_changed(plugin: Plugin) -> None:
         importlib.invalidate_caches()
         for name in before.files:
             sys.modules.pop(name, None)
+
+
+def any_plugins() -> bool:
+    """Whether there is any plugin, of any kind."""
+    _find()
+    return any(registry.has_plugins for registry in REGISTRIES)
 
 
 def used(names: Mapping[Registry, Iterable[str | None]]) -> dict[str, list[Plugin]]:

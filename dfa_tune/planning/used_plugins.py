@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from dfa_tune.config.method import Method
 from dfa_tune.plugins import Plugin
-from dfa_tune.registry import ACTIVATIONS, FEEDBACK, OPTIMIZERS, PROBLEMS, RULES, used
+from dfa_tune.registry import ACTIVATIONS, FEEDBACK, OPTIMIZERS, PROBLEMS, RULES, any_plugins, used
 
 
 def used_plugins(
@@ -17,6 +17,8 @@ def used_plugins(
     Kinds are those of the registries, {"rule": [...]}; one without plugins is left out. A rule may bring an
     activation of its own, which then takes the place of the network's.
     """
+    if not any_plugins():  # as nearly always: plans of thousands of trials ask this for each of them
+        return {}
     methods, networks = list(methods), dict.fromkeys(activations)
     brought = dict.fromkeys(RULES[method.rule].activation for method in methods)
     return used(

@@ -46,3 +46,43 @@ def test_a_figure_is_shown_with_a_link_to_the_rates_tried_where_there_are_any(fi
     assert "rates" not in alone
     (figures / "fig_3_1-rates.png").touch()
     assert "](results/fig_3_1/figures/fig_3_1-rates.png)" in fill(text, tmp_path / "results", tmp_path)
+
+
+@pytest.fixture
+def filled(fill, space, trained, tmp_path):
+    """filled("brink"): the block of this name about a small sweep that is done."""
+    space.write_text(space.read_text().replace("[0.01, 0.1, 1.0]", "[0.1, 0.178, 1.0]"))
+    plan = Plan(load_sweep(space), content_digest("digits", None))
+    Store(tmp_path, "tiny").publish("pack", trained(plan).rows, {})
+
+    def make(what: str, keep: tuple[str, ...] = ()) -> str:
+        text = f"<!-- begin: {what} {space} -->\nold\n<!-- end -->\n"
+        return fill(text, tmp_path, tmp_path, keep)
+
+    return make
+
+
+def test_a_rate_beyond_the_best_one_is_compared_with_it(filled) -> None:
+    table = filled("brink")
+    assert "| bp-sgd | 0.1 | 0.835 | 0.785 (-0.050) | - |" in table
+    assert "| dfa-sgd | 0.1 | 0.735 | 0.685 (-0.050) | - |" in table
+
+
+def test_the_score_of_a_chosen_rate_is_compared_with_that_of_its_repetitions(filled) -> None:
+    table = filled("chosen")
+    assert "On average over 2 tunings a chosen rate scores -0.0333 more there." in table
+    assert "tiny.yaml | dfa-sgd | 0.735 | 0.768 | -0.0333 | 3 |" in table
+
+
+def test_gaps_are_paired_by_seed(filled) -> None:
+    assert "| sgd | 0.873 (n = 3) | 0.773 (n = 3) | +0.100 (+0.100 to +0.100) | 3 |" in filled("gaps")
+
+
+def test_a_block_about_a_space_that_is_kept_stays(filled, space) -> None:
+    assert "\nold\n" in filled("brink", (str(space),))
+
+
+def test_the_verdicts_under_three_conditions_stand_side_by_side(fill, tmp_path) -> None:
+    table = fill("<!-- begin: conditions fig_3_4 -->\n<!-- end -->\n", tmp_path, tmp_path)
+    assert "| as written: weight decay 0.001 | as the thesis' code ran it | without weight decay |" in table
+    assert table.count("**not run**, -, n = 0 | **not run**, -, n = 0 | **not run**, -, n = 0 |") == 7
