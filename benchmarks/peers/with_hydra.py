@@ -34,7 +34,7 @@ class Config:
 ConfigStore.instance().store(name="config", node=Config)
 
 
-@hydra.main(version_base=None, config_name="config")  # type: ignore[untyped-decorator]
+@hydra.main(version_base=None, config_name="config")
 def job(config: Config) -> None:
     """One trial; its score goes to the job's folder."""
     scores: list[float] = []
