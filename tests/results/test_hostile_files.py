@@ -151,7 +151,7 @@ def test_a_huge_sparse_file_is_not_read(store: Store, rows, epochs: Path) -> Non
         file.truncate(2**40)
     begin = time.process_time()
     assert maintenance.set_aside(store) == ["bad.parquet"]
-    assert time.process_time() - begin < 5
+    assert time.process_time() - begin < 60  # its first GiB at most; all of it would take an hour
     (Path(store.path("damaged")) / "bad.parquet").unlink()
 
 
