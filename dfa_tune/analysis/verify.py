@@ -154,9 +154,9 @@ def judge_each(claims: Sequence[AnyClaim], values: Sequence[ClaimValues], family
     """The verdict on each claim, in order.
 
     P-values have Holm's correction over all claims; one that is not run yet, or never tested, counts with 1,
-    so that no verdict changes when more is run. So the probability that any claim is ever wrongly said to
-    hold is at most LEVEL, and that any is ever wrongly said not to hold as well: together at most twice that.
-    This is so however often one looks, after whichever repetitions.
+    so that no verdict is taken back when more is run. So the probability that any claim is ever wrongly said
+    to hold is at most LEVEL, and that any is ever wrongly said not to hold as well: together at most twice
+    that. This is so however often one looks, after whichever repetitions.
     """
     found = [evidence(claim, source) for claim, source in zip(claims, values, strict=True)]
     holds = holm([float(one.p_holds[-1]) if one.tested else 1.0 for one in found])
