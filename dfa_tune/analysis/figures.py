@@ -97,8 +97,12 @@ def save(
     """
     name = name or str(figure.get_label()) or "figure"
     paths = []
+    contents, layout = {}, figure.get_layout_engine()
     for suffix in formats:
-        content = rendered(figure, suffix, key)
+        contents[suffix] = rendered(figure, suffix, key)
+        figure.set_layout_engine("none")  # the next has the same layout, which takes as long as drawing it
+    figure.set_layout_engine(layout)
+    for suffix, content in contents.items():
         if isinstance(folder, Store):
             paths.append(folder.folder("figures").put(f"{name}.{suffix}", content))
         else:

@@ -289,7 +289,7 @@ def run(
             data=data,
             resources=resources,
             console=Console(),
-            meanwhile=_import_matplotlib,
+            meanwhile=_import_for_results,
             begin=lambda state: _say_if_nothing_is_done(state, space, slots),
         )
     except KeyboardInterrupt:
@@ -368,10 +368,13 @@ def doctor(results: Results = "results", data: Data = None) -> None:
     raise typer.Exit(1 if problems else 0)
 
 
-def _import_matplotlib() -> None:
-    """Import what the figure at the end needs; it takes a second."""
+def _import_for_results() -> None:
+    """Import what `_show_results` needs; it takes two seconds."""
     import matplotlib.backends.backend_agg
     import matplotlib.backends.backend_svg  # noqa: F401
+
+    import dfa_tune.analysis.figures
+    import dfa_tune.analysis.tables  # noqa: F401
 
 
 def _say_what_next(space: str, results: str) -> None:

@@ -37,6 +37,8 @@ def set_private() -> None:
     os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
     # Otherwise Ray replaces a loopback address by the host's own, and listens on every interface
     os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
+    # Ray starts a worker for each core ahead. Tune's have an environment of their own, so that none is used
+    os.environ.setdefault("RAY_prestart_worker_first_driver", "0")
     # If someone kills Ray, end this process instead of waiting a minute for Ray's return
     os.environ.setdefault("RAY_gcs_rpc_server_reconnect_timeout_s", "15")
 

@@ -38,6 +38,7 @@ class Session:
     def __init__(self, address: str | None, *, use_gpus: bool) -> None:
         self._address, self._use_gpus = address, use_gpus
         self._started = ExitStack()
+        self._late = "ray" in sys.modules  # then it has read the environment variables already
         environment.set_quiet()
         if address is None:
             environment.set_private()
@@ -50,11 +51,10 @@ class Session:
         If Ray already runs in this process, that one is used, and left running. Raises UserError if Ray
         cannot start, or if no cluster can be joined at the address.
         """
-        late = "ray" in sys.modules  # then it has read the environment variables already
         import ray
 
         if not ray.is_initialized():
-            if late:
+            if self._late:
                 ray_internals.read_environment_again(loopback=self._address is None)
             for name in ("ray", "ray.tune", "ray.train", "ray.data"):
                 logging.getLogger(name).setLevel(logging.CRITICAL)

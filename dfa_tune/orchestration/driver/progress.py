@@ -6,9 +6,8 @@ import os
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
-from ray.tune import Callback
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, TextColumn
 from rich.progress import Progress as RichProgress
@@ -16,18 +15,21 @@ from rich.table import Column
 from rich.text import Text
 
 from dfa_tune.orchestration.driver.notebook_display import NotebookDisplay
-from dfa_tune.orchestration.driver.searcher import TuneThenRepeat
 from dfa_tune.orchestration.progress_text import clock as clock_text
+
+if TYPE_CHECKING:  # it imports Tune, and this is shown while Tune is imported
+    from dfa_tune.orchestration.driver.searcher import TuneThenRepeat
 
 LINE_SECONDS = 15.0  # between two lines where the output is not a terminal
 UPDATE_SECONDS = 0.5  # between two looks at the sweep in a terminal
 BEST_SHOWN = 4
 
 
-class Progress(Callback):
+class Progress:
     """Shows trials done and running, the best learning rates so far and the time left.
 
-    A Tune callback and a context. Output that cannot be written ends the display and never the sweep.
+    A context, which hears of Tune's trials by `tune_callback.Forward`. Output that cannot be written ends the
+    display and never the sweep.
 
     console: where to show it; nothing is shown if it is quiet
     name: of the sweep
@@ -63,10 +65,6 @@ class Progress(Callback):
             self._display.stop()
         self._console.file = self._file
 
-    def __getstate__(self) -> dict[str, Any]:
-        """Empty: Tune pickles its callbacks for a snapshot that is never read."""
-        return {}
-
     def watch(self, searcher: TuneThenRepeat) -> None:
         """Show this searcher's packs from now on."""
         self._searcher = searcher
@@ -76,28 +74,26 @@ class Progress(Callback):
         """Print a line of its own, above the live ones. May be called from another thread."""
         self._console.print(line, highlight=False, markup=False, soft_wrap=True)
 
-    # -- Tune's hooks ---------------------------------------------------------------------------
+    # -- what Tune tells ------------------------------------------------------------------------
 
-    def on_step_begin(self, iteration: int, trials: Any, **info: Any) -> None:
-        """Tune does this several times a second, whatever happens."""
+    def look(self) -> None:
+        """Show how it stands, if it is time to. Tune does this several times a second, whatever happens."""
         if self._clock() >= self._next:
             self._show()
 
-    def on_trial_start(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
+    def begun(self, trial_id: str) -> None:
         """A worker has taken the pack: until then it only waits."""
-        self._begun.add(trial.trial_id)
+        self._begun.add(trial_id)
 
-    def on_trial_result(self, iteration: int, trials: Any, trial: Any, result: Any, **info: Any) -> None:
-        """A worker has trained for some seconds."""
-        self._shares[trial.trial_id] = (result["progress"], result["pack_trials"])
+    def trained(self, trial_id: str, share: float, trials: int) -> None:
+        """A worker has trained for some seconds: it has done this share of so many trials."""
+        self._shares[trial_id] = (share, trials)
         if self._first is None:
             self._first = (self._clock(), self._work_done())
 
-    def on_trial_complete(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
-        """A pack is done, and its rows are in the store."""
-        self._shares.pop(trial.trial_id, None)
-
-    on_trial_error = on_trial_complete
+    def ended(self, trial_id: str) -> None:
+        """A pack is done, and its rows are in the store; or it has failed."""
+        self._shares.pop(trial_id, None)
 
     # -- what is shown --------------------------------------------------------------------------
 

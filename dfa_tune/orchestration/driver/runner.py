@@ -206,16 +206,25 @@ def _train(
     from rich.console import Console
 
     from dfa_tune.orchestration.cluster.session import Session
+    from dfa_tune.orchestration.driver.progress import Progress
 
     use_gpus = _devices(state) != {"cpu"} and resources.gpus_per_pack != 0
-    with Session(resources.address, use_gpus=use_gpus) as session:
-        from dfa_tune.orchestration.driver.progress import Progress
+    with (
+        Session(resources.address, use_gpus=use_gpus) as session,
+        Progress(console or Console(quiet=True), settings.name) as progress,
+    ):
+        # While Ray's processes start. No daemon: torn down in the midst of an import, it could crash a
+        # process that exits
+        threading.Thread(target=_import_ahead, args=(meanwhile,)).start()
+        return _fit(state, settings, resources, session.start(), progress)
 
-        with Progress(console or Console(quiet=True), settings.name) as progress:
-            if meanwhile is not None:  # not before: from here on this process waits for others
-                # No daemon: torn down in the midst of an import, it could crash a process that exits
-                threading.Thread(target=meanwhile).start()
-            return _fit(state, settings, resources, session.start(), progress)
+
+def _import_ahead(meanwhile: Callable[[], object] | None) -> None:
+    """Import Tune, and call `meanwhile`."""
+    import ray.tune  # noqa: F401
+
+    if meanwhile is not None:
+        meanwhile()
 
 
 def _devices(state: SweepState) -> set[str]:
@@ -229,6 +238,7 @@ def _fit(
 
     from dfa_tune.orchestration.driver.scheduler import PackScheduler
     from dfa_tune.orchestration.driver.searcher import TuneThenRepeat
+    from dfa_tune.orchestration.driver.tune_callback import Forward
     from dfa_tune.orchestration.worker.trainable import PackTrainable
     from dfa_tune.results.leases import Leases
 
@@ -260,7 +270,7 @@ def _fit(
                     name=settings.name,
                     storage_path=scratch,
                     verbose=0,
-                    callbacks=[progress],
+                    callbacks=[Forward(progress)],
                     failure_config=tune.FailureConfig(max_failures=0),  # the searcher retries
                     checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
                 ),

@@ -109,6 +109,7 @@ import ray, json, os, subprocess, sys
 from pathlib import Path
 from dfa_tune.errors import UserError
 from dfa_tune.orchestration.cluster.session import Session, ask
+WORKER = str(Path(ray.__file__).parent / "_private/workers/default_worker.py")
 
 @ray.remote
 def worker():
@@ -117,8 +118,9 @@ def worker():
 
 with Session(None, use_gpus=False) as session:
     session.start()
-    tree = subprocess.run(["ps", "-eo", "pid,ppid"], capture_output=True, text=True).stdout.split()[2:]
-    parent = dict(zip(tree[::2], tree[1::2]))
+    lines = subprocess.run(["ps", "-eo", "pid,ppid,args"], capture_output=True, text=True).stdout.splitlines()
+    tree = [line.split(maxsplit=2) for line in lines[1:]]
+    parent = {pid: of for pid, of, *_ in tree}
     def ours(pid):
         return pid == str(os.getpid()) or (pid in parent and ours(parent[pid]))
     listening = subprocess.run(["ss", "-Hltnp"], capture_output=True, text=True).stdout.splitlines()
@@ -130,6 +132,8 @@ with Session(None, use_gpus=False) as session:
         told = str(error)
     found = {
         "told": told,
+        "ahead": [args for pid, _, args in tree
+                  if ours(pid) and (WORKER in args.split()[:2] or args == "ray::IDLE")],
         "addresses": [line.split()[3] for line in listening
                       if "pid=" in line and ours(line.split("pid=")[1].split(",")[0])],
         "worker": ray.get(worker.remote()),
@@ -181,6 +185,10 @@ def test_a_ray_of_our_own_listens_on_loopback_alone(started: Any) -> None:
 def test_a_ray_of_our_own_runs_neither_autoscaler_nor_log_monitor_nor_dashboard(started: Any) -> None:
     assert started["worker"]["answer"] == 42
     assert started["processes"] == ["gcs_server", "raylet"]
+
+
+def test_a_ray_of_our_own_starts_no_worker_that_tune_would_not_use(started: Any) -> None:
+    assert started["ahead"] == []
 
 
 def test_workers_import_nothing_from_the_drivers_working_folder(started: Any) -> None:

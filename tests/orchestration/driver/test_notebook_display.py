@@ -41,7 +41,7 @@ def test_progress_changes_one_place_below_the_cell(
     with Progress(Console(force_jupyter=True), "tiny", clock=sweep.clock) as progress:
         progress.watch(sweep)
         sweep.clock.now += 10
-        progress.on_step_begin(1, [])
+        progress.look()
     assert "starting Ray" in shown[0]
     assert "0:10 elapsed" in shown[-1]
     assert len(set(shown)) == len(shown)  # nothing is sent twice

@@ -13,6 +13,7 @@ import pytest
 from rich.console import Console, Group
 
 from dfa_tune.orchestration.driver.progress import LINE_SECONDS, Progress
+from dfa_tune.orchestration.driver.tune_callback import Forward
 
 MakeSweep = Callable[..., Any]
 TWO_POINTS = """
@@ -34,6 +35,7 @@ class Shown:
     def __init__(self, sweep: Any, console: Console, name: str = "tiny") -> None:
         self.sweep, self.file = sweep, console.file
         self.progress = Progress(console, name, clock=sweep.clock)
+        self.tune = Forward(self.progress)
 
     def __enter__(self) -> Shown:
         self.progress.__enter__()
@@ -45,19 +47,19 @@ class Shown:
     def wait(self, seconds: float) -> None:
         """Tune goes on for so long without anything new."""
         self.sweep.clock.now += seconds
-        self.progress.on_step_begin(1, [])
+        self.tune.on_step_begin(1, [])
 
     def train(self, name: str, progress: float) -> None:
         """The worker of Tune's trial `name` starts, and reports."""
         trial = SimpleNamespace(trial_id=name)
-        self.progress.on_trial_start(1, [], trial)
+        self.tune.on_trial_start(1, [], trial)
         result = {"progress": progress, "pack_trials": len(self.sweep.configs[name].pack.trials)}
-        self.progress.on_trial_result(1, [], trial, result)
+        self.tune.on_trial_result(1, [], trial, result)
 
     def end(self, name: str, **given: Any) -> None:
         """The worker of `name` publishes its pack."""
         self.sweep.end(name, **given)
-        self.progress.on_trial_complete(1, [], SimpleNamespace(trial_id=name))
+        self.tune.on_trial_complete(1, [], SimpleNamespace(trial_id=name))
 
     def two_lines(self, width: int) -> list[str]:
         """What the display renders."""
