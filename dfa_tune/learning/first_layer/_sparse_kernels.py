@@ -108,6 +108,18 @@ def forward(
 
 
 @kernel
+def by_blocks(delta: Array, scale: np.float32, out: Array) -> None:
+    """scale * delta (P, B, N) into `out` (P, blocks, B, units), which keeps its zeros beyond N."""
+    units = out.shape[3]
+    for p in range(delta.shape[0]):
+        for block in range(out.shape[1]):
+            for b in range(delta.shape[1]):
+                part, whole = delta[p, b, block * units : (block + 1) * units], out[p, block, b]
+                for n in range(part.size):
+                    whole[n] = part[n] * scale
+
+
+@kernel
 def gradient(
     members: Any, first: Any, tuples: Any, value: Array, mean: np.float32, delta: Array, out: Array
 ) -> None:

@@ -88,6 +88,29 @@ class ColumnSums:
         return sums
 
 
+class Blocks:
+    """`delta` by blocks of units, as the kernel that updates weights goes through it.
+
+    In memory that is used again, and is torch's: that begins where a cache line does, NumPy's does not.
+    """
+
+    def __init__(self) -> None:
+        self._delta, self._rows = torch.empty(0), torch.empty(0)
+
+    def of(self, delta: Tensor, scale: np.float32) -> tuple[Array, Array]:
+        """scale * delta (P, B, H) by blocks, and memory for rows of a gradient: see `update_sparse`."""
+        from dfa_tune.learning.first_layer._sparse_kernels import by_blocks
+        from dfa_tune.learning.optimizers._kernels import HELD, UNITS
+
+        members, batch, width = delta.shape
+        shape = members, -(-width // UNITS), batch, UNITS
+        if self._delta.shape != shape:
+            padded = shape[1] * UNITS
+            self._delta, self._rows = torch.zeros(shape), torch.empty(max(1, HELD // padded), padded)
+        by_blocks(delta.contiguous().numpy(), scale, self._delta.numpy())
+        return self._delta.numpy(), self._rows.numpy()
+
+
 class Stream:
     """A batch of one stream by rows and, when its gradient is asked for, by columns."""
 
@@ -155,12 +178,13 @@ class SparseSource:
         members = [[p for p, one in enumerate(stream_of) if one == stream] for stream in range(len(items))]
         self._streams = [Stream(one, whose, size, k) for one, whose in zip(items, members, strict=True)]
         self._centre, self._scale, self._sums = np.float32(centre), np.float32(scale), sums
+        self._blocks = Blocks()
 
     def inputs(self, chosen: list[Tensor]) -> Sparse:
         """The inputs of tuples, for each stream the positions (B, k) of their items; valid until the next."""
         for stream, part in zip(self._streams, chosen, strict=True):
             stream.gather(part)
-        return Sparse(self._streams, len(chosen[0]), self._centre, self._scale, self._sums)
+        return Sparse(self._streams, len(chosen[0]), self._centre, self._scale, self._sums, self._blocks)
 
 
 @dataclass(frozen=True)
@@ -172,6 +196,7 @@ class Sparse:
     centre: np.float32
     scale: np.float32
     sums: ColumnSums
+    blocks: Blocks
 
     def affine(self, weight: Tensor, bias: Tensor | None) -> Tensor:
         """The preactivations scale * (x - centre) W + b, (P, B, H)."""
@@ -223,8 +248,8 @@ class SparseGradient:
             computed = self.compute()
             optimizer.step(computed.add_(weight, alpha=decay) if decay else computed, learning_rate, t)
             return
-        sums, delta = self.inputs.sums.of(weight), self._scaled()
-        scratch = np.empty((2, weight.shape[2]), np.float32)
+        sums = self.inputs.sums.of(weight)
+        delta, rows = self.inputs.blocks.of(self.delta, self.inputs.scale)
         for one in self.inputs.streams:
             one.sort()
             update_sparse(
@@ -238,7 +263,7 @@ class SparseGradient:
                 weight.numpy(),
                 np.float32(decay),
                 sums,
-                scratch,
+                rows,
             )
 
     def _scaled(self) -> Array:
