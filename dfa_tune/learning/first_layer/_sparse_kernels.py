@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from dfa_tune.learning.optimizers._kernels import Array, accumulate, kernel
+from dfa_tune.learning.optimizers._kernels import UNITS, Array, accumulate, kernel, sum_rows
 
-CACHED = 57_344  # weights that stay in a core's cache (224 KiB of 512 or more) while tuples go through them
+ROWS = 128  # of the weights, that go through the innermost cache a block of units at a time
 
 
 @kernel
@@ -28,11 +28,15 @@ def gather(
     for b in range(chosen.shape[0]):
         first[b] = n
         for j in range(chosen.shape[1]):
-            item = chosen[b, j]
-            for i in range(start[item], start[item + 1]):
-                column[n] = columns[i] + j * size
-                value[n] = values[i]
-                n += 1
+            begin, end = start[chosen[b, j]], start[chosen[b, j] + 1]
+            from_column, from_value = columns[begin:end], values[begin:end]
+            to_column, to_value = column[n : n + from_column.size], value[n : n + from_column.size]
+            before = np.uint32(j * size)
+            for i in range(from_column.size):
+                to_column[i] = np.uint32(from_column[i]) + before
+            for i in range(from_value.size):
+                to_value[i] = np.float32(from_value[i])
+            n += from_column.size
     first[chosen.shape[0]] = n
 
 
@@ -45,19 +49,20 @@ def by_columns(
     Column d has value[i] in the tuples[i] with first[d] <= i < first[d + 1].
     """
     first[:] = 0
-    for i in range(row_first[batch]):
-        first[row_column[i] + 1] += 1
-    for d in range(1, first.size):
-        first[d] += first[d - 1]
+    place, columns = first[1:], row_column[: row_first[batch]]
+    for i in range(columns.size):
+        place[columns[i]] += 1
+    n = 0
+    for d in range(place.size):
+        place[d], n = n, n + place[d]  # where column d begins
     for b in range(batch):
-        for i in range(row_first[b], row_first[b + 1]):
-            place = first[row_column[i]]
-            first[row_column[i]] = place + 1
-            tuples[place] = b
-            value[place] = row_value[i]
-    for d in range(first.size - 1, 0, -1):  # each is now where the next one begins
-        first[d] = first[d - 1]
-    first[0] = 0
+        begin, end = row_first[b], row_first[b + 1]
+        column, of_row = row_column[begin:end], row_value[begin:end]
+        for i in range(column.size):
+            n = place[column[i]]
+            place[column[i]] = n + 1  # where it ends, after its last tuple
+            tuples[n] = b
+            value[n] = of_row[i]
 
 
 @kernel
@@ -81,30 +86,49 @@ def forward(
     weight: Array,
     sums: Array,
     out: Array,
+    total: Array,
+    rows: Array,
 ) -> None:
     """out (P, B, N) of `members`: scale * (x - mean) W, with `sums` the weights' sums over inputs.
 
     Columns ascend in each tuple. All tuples go through some rows of the weights before the next rows, which
-    are then read from memory once; the order in which a tuple adds them is the same.
+    are then read from memory once; the order in which a tuple adds them is the same. `total` (blocks, B,
+    UNITS) and `rows` (blocks, ROWS, UNITS) are scratch memory, by blocks of units.
     """
-    batch, inputs, width = out.shape[1], weight.shape[1], out.shape[2]
-    rows = max(1, CACHED // width)
-    place = np.empty(batch, np.int64)
+    blocks, batch, inputs = total.shape[0], out.shape[1], weight.shape[1]
+    begin, end = np.empty(batch, np.int64), np.empty(batch, np.int64)
+    flat, flat_rows = total.reshape(-1), rows.reshape(-1)
     for p in members:
-        for b in range(batch):
-            place[b] = first[b]
-            for n in range(width):
-                out[p, b, n] = -mean * sums[p, n]
-        for row in range(rows, inputs + rows, rows):  # up to this row
+        begin[:] = first[:batch]
+        for block in range(blocks):
+            known = sums[p, block * UNITS : (block + 1) * UNITS]
             for b in range(batch):
-                begin = end = place[b]
-                while end < first[b + 1] and column[end] < row:
-                    end += 1
-                accumulate(out[p, b], weight[p], column, value, begin, end)
-                place[b] = end
+                start = total[block, b]
+                for n in range(known.size):
+                    start[n] = -mean * known[n]
+        for low in range(0, inputs, ROWS):
+            high = min(low + ROWS, inputs)
+            for d in range(low, high):
+                for block in range(blocks):
+                    row, copy = weight[p, d, block * UNITS : (block + 1) * UNITS], rows[block, d - low]
+                    for n in range(row.size):
+                        copy[n] = row[n]
+            for b in range(batch):
+                end[b] = begin[b]
+                while end[b] < first[b + 1] and column[end[b]] < high:
+                    end[b] += 1
+            for block in range(blocks):
+                for b in range(batch):
+                    at = (block * batch + b) * UNITS
+                    sum_rows(
+                        flat, flat, flat_rows, column, value, (at, at, block * ROWS - low, begin[b], end[b])
+                    )
+            begin[:] = end
         for b in range(batch):
-            for n in range(width):
-                out[p, b, n] *= scale
+            for block in range(blocks):
+                to, known = out[p, b, block * UNITS : (block + 1) * UNITS], total[block, b]
+                for n in range(to.size):
+                    to[n] = known[n] * scale
 
 
 @kernel

@@ -89,26 +89,38 @@ class ColumnSums:
 
 
 class Blocks:
-    """`delta` by blocks of units, as the kernel that updates weights goes through it.
+    """Memory by blocks of units, as the kernels go through it, that is used again.
 
-    In memory that is used again, and is torch's: that begins where a cache line does, NumPy's does not.
+    It is torch's: that begins where a cache line does, NumPy's does not.
     """
 
     def __init__(self) -> None:
-        self._delta, self._rows = torch.empty(0), torch.empty(0)
+        self._known: dict[str, Tensor] = {}
 
-    def of(self, delta: Tensor, scale: np.float32) -> tuple[Array, Array]:
-        """scale * delta (P, B, H) by blocks, and memory for rows of a gradient: see `update_sparse`."""
+    def forward(self, batch: int, width: int) -> tuple[Array, Array]:
+        """What `forward` needs for the preactivations of a batch."""
+        from dfa_tune.learning.first_layer._sparse_kernels import ROWS
+        from dfa_tune.learning.optimizers._kernels import UNITS
+
+        blocks = -(-width // UNITS)
+        return self._of("total", blocks, batch, UNITS), self._of("rows", blocks, ROWS, UNITS)
+
+    def update(self, delta: Tensor, scale: np.float32) -> tuple[Array, Array]:
+        """What `update_sparse` needs: scale * delta (P, B, H) by blocks, and memory for a gradient's rows."""
         from dfa_tune.learning.first_layer._sparse_kernels import by_blocks
         from dfa_tune.learning.optimizers._kernels import HELD, UNITS
 
         members, batch, width = delta.shape
-        shape = members, -(-width // UNITS), batch, UNITS
-        if self._delta.shape != shape:
-            padded = shape[1] * UNITS
-            self._delta, self._rows = torch.zeros(shape), torch.empty(max(1, HELD // padded), padded)
-        by_blocks(delta.contiguous().numpy(), scale, self._delta.numpy())
-        return self._delta.numpy(), self._rows.numpy()
+        blocks = -(-width // UNITS)
+        to = self._of("delta", members, blocks, batch, UNITS)
+        by_blocks(delta.contiguous().numpy(), scale, to)
+        return to, self._of("gradient", max(1, HELD // (blocks * UNITS)), blocks * UNITS)
+
+    def _of(self, name: str, *shape: int) -> Array:
+        """Memory of this shape, zero at first."""
+        if name not in self._known or self._known[name].shape != shape:
+            self._known[name] = torch.zeros(shape)
+        return self._known[name].numpy()
 
 
 class Stream:
@@ -204,8 +216,21 @@ class Sparse:
 
         a = weight.new_empty(weight.shape[0], self.batch, weight.shape[2])
         sums, w, out = self.sums.of(weight), weight.numpy(), a.numpy()
+        total, rows = self.blocks.forward(self.batch, weight.shape[2])
         for one in self.streams:
-            forward(one.members, one.first, one.column, one.value, self.centre, self.scale, w, sums, out)
+            forward(
+                one.members,
+                one.first,
+                one.column,
+                one.value,
+                self.centre,
+                self.scale,
+                w,
+                sums,
+                out,
+                total,
+                rows,
+            )
         return a if bias is None else a.add_(bias)
 
     def gradient(self, delta: Tensor, out: Tensor) -> SparseGradient:
@@ -249,7 +274,7 @@ class SparseGradient:
             optimizer.step(computed.add_(weight, alpha=decay) if decay else computed, learning_rate, t)
             return
         sums = self.inputs.sums.of(weight)
-        delta, rows = self.inputs.blocks.of(self.delta, self.inputs.scale)
+        delta, rows = self.inputs.blocks.update(self.delta, self.inputs.scale)
         for one in self.inputs.streams:
             one.sort()
             update_sparse(
