@@ -151,7 +151,7 @@ def brink(results: Path, space: str) -> str:
 
 
 def chosen(results: Path, spaces: list[str]) -> str:
-    """The scores of the chosen rates where they were chosen, and of the repetitions at these rates."""
+    """The scores of the chosen rates where they were chosen, and of the repetitions there at these rates."""
     lines, more = [], []
     for space in spaces:
         loaded = load_sweep_results(space, results)
@@ -161,6 +161,8 @@ def chosen(results: Path, spaces: list[str]) -> str:
             for row in tables.best_table(loaded)
         }
         scored = loaded.finals.assign(score=loaded.finals["trial_id"].map(loaded.scores))
+        for name, value in loaded.sweep.tuning.at.items():  # elsewhere the same rate is used, untuned
+            scored = scored[scored[name.rpartition(".")[2]] == value]
         for place, part in scored.groupby(["method", *loaded.axis_names], sort=False):
             if (criterion := tuned.get(place)) is not None:
                 mean = float(part["score"].mean())
