@@ -54,6 +54,12 @@ def made(results: SweepResults, store: Store, data: str | Path | None = None) ->
     return found
 
 
+def missing(results: SweepResults, store: Store) -> bool:
+    """Whether `made` would have to make the table, which may take minutes."""
+    needed = hasattr(figure_module(results.sweep), "extra")
+    return needed and _file(results) not in store.folder("extras").files()
+
+
 def _file(results: SweepResults) -> str:
     repeated = results.finals["trial_id"].unique().tolist()
     return f"{hashlib.sha256(' '.join(sorted(repeated)).encode()).hexdigest()[:16]}.parquet"

@@ -127,6 +127,7 @@ def plot(
     ] = 3.25,
 ) -> None:
     """Draw the figure and the learning rates that were tried; or a contrast of methods for a paper."""
+    from dfa_tune.analysis import extras
     from dfa_tune.analysis.figures import FORMATS, save, write
     from dfa_tune.planning.sweep_results import load_sweep_results
     from dfa_tune.results.store import Store
@@ -141,6 +142,10 @@ def plot(
     if contrast is None and rates_by is None:
         if panels is not None:
             raise UserError(f"--panels {panels}: belongs to --contrast or --rates-by; add one of them")
+        if extras.missing(found, store):
+            say(
+                "looking at the data and weights that the figure shows; this can take minutes ...", error=True
+            )
         for path in write(found, store, data, formats):
             say(path)
         return

@@ -328,7 +328,8 @@ def status(
     method: Methods = None,
 ) -> None:
     """Count the trials that are done, running, failed and remaining, during a run too."""
-    from dfa_tune.planning.state import SweepState
+    from dfa_tune.orchestration.driver.repeating import judge_of
+    from dfa_tune.planning.state import JUDGED, SweepState
     from dfa_tune.planning.sweep_results import load_sweep_results
     from dfa_tune.results.failures import failures
     from dfa_tune.results.leases import Leases
@@ -336,18 +337,20 @@ def status(
 
     sweep = sweep_of(space, set_, method, results)
     store = Store(results, sweep.name)
-    found = load_sweep_results(sweep, results, data=data, scores_only=True)
-    state = SweepState(found.plan, store, found.rows)
-    count = state.count()
-    left = {trial.id: trial for trial in found.plan.due(state.scores) if not state.done(trial.id)}
+    found = load_sweep_results(sweep, results, data=data, scores_only=True, more=JUDGED)
+    state = SweepState(found.plan, store, found.rows, judge=judge_of(sweep, results, data))
+    count, ready = state.count(), {trial.id: trial for trial in state.ready()}
+    due = {trial.id: trial for trial in found.plan.due(state.scores) if not state.done(trial.id)}
+    left = due | ready
     running = left.keys() & {t for lease in Leases(store).active().values() for t in lease.trial_ids}
     failed = {trial: f.cause for trial, f in failures(store).items() if trial in left.keys() - running}
     # A run may have been asked for more repetitions than the space itself wants
-    more = len((running | failed.keys()) - {trial.id for trial in state.ready()})
+    more = len((running | failed.keys()) - ready.keys())
     stopped = f" ({len(state.stopped)} of them stopped early)" if state.stopped else ""
+    least = "at least " if state.most > count.planned else ""
     say(
         f"{sweep.name}: {count.planned + more} trials: {count.done} done{stopped}, {len(running)} running,"
-        f" {len(failed)} failed, {count.remaining + more - len(running) - len(failed)} remaining"
+        f" {len(failed)} failed, {least}{count.remaining + more - len(running) - len(failed)} remaining"
     )
     _say_other_settings(state)
     say_claims(sweep, results, data)
@@ -396,8 +399,11 @@ def _show_results(sweep: Sweep, results: str, data: Path | None, *, redraw: bool
     names = [f"{sweep.name}.{suffix}" for suffix in ("png", "svg")]
     figures = [store.path("figures", name) for name in names]
     if redraw or not set(names) <= set(store.folder("figures").files()):
+        from dfa_tune.analysis import extras
         from dfa_tune.analysis.figures import write
 
+        if extras.missing(found, store):
+            say("figure   looking at the data and the weights that it shows; this can take minutes ...")
         figures = write(found, store, data)[:2]  # the figures of the learning rates follow
     for path in figures:
         say(f"figure   {path}")

@@ -30,11 +30,13 @@ def test_a_table_is_made_once_and_kept_for_these_repetitions(results, figure_fol
     )
     store = Store(tmp_path / "results", "tiny")
     assert extras.kept(results, store) is None
+    assert extras.missing(results, store)
     for _ in range(2):
         made = extras.made(results, store)
         assert made is not None
         pd.testing.assert_frame_equal(made, pd.DataFrame({"digit": [1, 2]}))
     assert calls.read_text() == "x"
+    assert not extras.missing(results, store)
     first = results.finals["trial_id"].iloc[0]
     fewer = replace(results, rows=results.rows[results.rows["trial_id"] != first])
     assert extras.kept(fewer, store) is None

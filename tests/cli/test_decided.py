@@ -67,6 +67,20 @@ def test_status_says_how_many_claims_are_decided_and_counts_all_repetitions(
     ]
 
 
+def test_status_counts_what_undecided_claims_still_need(
+    space: Path, trained: Callable[..., object], tmp_path: Path
+) -> None:
+    space.write_text(space.read_text().replace("repetitions: 3", "repetitions: {min: 3, max: 8}") + CLAIMS)
+    rows = trained(Plan(load_sweep(space, overrides=["repetitions=3"]), content_digest("digits"))).rows
+    Store(tmp_path / "results", "tiny").publish("some", rows, {})
+    for command, said in (
+        ("status", "tiny: 13 trials: 12 done, 0 running, 0 failed, at least 1 remaining"),
+        ("plan", "  trials      13 to 17 planned, 12 done, at least 1 remaining"),
+    ):
+        done = CliRunner().invoke(app, [command, str(space), "--results", str(tmp_path / "results")])
+        assert said in done.output.splitlines()
+
+
 def test_status_counts_a_repetition_that_a_run_trains_beyond_those_of_the_space(
     space: Path, trained: Callable[..., object], tmp_path: Path
 ) -> None:
