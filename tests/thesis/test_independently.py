@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import math
 import re
+import warnings
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -176,7 +177,9 @@ def running_p(x: np.ndarray) -> float:
     """The p-value that the mean is above 0, the smallest after any number of values."""
     smallest = 1.0
     for m in range(2, len(x) + 1):
-        t, nu, prior = stats.ttest_1samp(x[:m], 0).statistic, m - 1, 1 + m * G
+        with warnings.catch_warnings():  # of two probes that read as many digits: t is huge, and E bounded
+            warnings.filterwarnings("ignore", "Precision loss", RuntimeWarning)
+            t, nu, prior = stats.ttest_1samp(x[:m], 0).statistic, m - 1, 1 + m * G
         if t > 0:
             log_e = m / 2 * (math.log1p(t**2 / nu) - math.log1p(t**2 / (nu * prior))) - math.log(prior) / 2
             if math.log(2) + log_e > 0:
