@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -161,18 +161,19 @@ def _id_fields(settings: BaseModel, content: Mapping[str, Any]) -> dict[str, Any
     """`content`, fields of `settings` as JSON types, without those at their default, so that a field that is
     added later changes no id. The kind of a problem stays.
     """
-    fields = type(settings).model_fields
+    defaults = _defaults(type(settings))
     return {
         name: value
         for name, value in content.items()
-        if name == "kind" or name not in fields or value != _default(settings, name)
+        if name == "kind" or name not in defaults or value != defaults[name]
     }
 
 
-def _default(settings: BaseModel, name: str) -> Any:
-    """The default of a field as JSON types."""
-    default = type(settings).model_fields[name].get_default(call_default_factory=True)
-    return list(default) if isinstance(default, tuple) else default
+@cache
+def _defaults(model: type[BaseModel]) -> dict[str, Any]:
+    """The default of each field as JSON types."""
+    found = {name: info.get_default(call_default_factory=True) for name, info in model.model_fields.items()}
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in found.items()}
 
 
 def _scalars(fields: Mapping[str, Any]) -> dict[str, Any]:
