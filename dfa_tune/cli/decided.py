@@ -13,21 +13,23 @@ from dfa_tune.errors import UserError, this_command
 if TYPE_CHECKING:
     from dfa_tune.analysis.deciding import Decision
     from dfa_tune.planning.sweep import Sweep
+    from dfa_tune.planning.sweep_results import SweepResults
 
 
-def say_claims(sweep: Sweep, results: str, data: Path | None, *, ended: bool = False) -> None:
-    """Say how many claims are decided, if any is about the space; `ended`: at the end of a run, what next."""
+def say_claims(found: SweepResults, results: str, data: Path | None, *, ended: bool = False) -> None:
+    """Say how many claims are decided, if any is about the space; `ended`: at the end of a run, what next.
+
+    found: with the columns of `planning.state.JUDGED`
+    """
     from dfa_tune.analysis import extras
     from dfa_tune.analysis.deciding import claims_about
     from dfa_tune.orchestration.driver.repeating import UntilDecided, in_words, is_decided
-    from dfa_tune.planning.state import JUDGED
-    from dfa_tune.planning.sweep_results import load_sweep_results
     from dfa_tune.results.store import Store
 
+    sweep = found.sweep
     if not claims_about(sweep):
         return
     try:
-        found = load_sweep_results(sweep, results, data=data, scores_only=True, more=JUDGED)
         found = replace(found, extra=extras.kept(found, Store(results, sweep.name)))
         decisions = UntilDecided(sweep, results, data).decisions(found)
     except UserError as error:  # they are about the space as it is written, without these options

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -24,6 +24,10 @@ from dfa_tune.cli.options import (
 )
 from dfa_tune.cli.tables import Format, print_as
 from dfa_tune.errors import UserError
+
+if TYPE_CHECKING:
+    from dfa_tune.planning.sweep_results import SweepResults
+    from dfa_tune.results.store import Store
 
 
 @app.command(rich_help_panel="Results", epilog="Example: dfa-tune best quickstart --json")
@@ -127,7 +131,6 @@ def plot(
     ] = 3.25,
 ) -> None:
     """Draw the figure and the learning rates that were tried; or a contrast of methods for a paper."""
-    from dfa_tune.analysis import extras
     from dfa_tune.analysis.figures import FORMATS, save, write
     from dfa_tune.planning.sweep_results import load_sweep_results
     from dfa_tune.results.store import Store
@@ -142,10 +145,7 @@ def plot(
     if contrast is None and rates_by is None:
         if panels is not None:
             raise UserError(f"--panels {panels}: belongs to --contrast or --rates-by; add one of them")
-        if extras.missing(found, store):
-            say(
-                "looking at the data and weights that the figure shows; this can take minutes ...", error=True
-            )
+        say_if_extras_are_made(found, store)
         for path in write(found, store, data, formats):
             say(path)
         return
@@ -161,6 +161,14 @@ def plot(
         for path in save(figure, store, formats=formats):
             say(path)
         say(f"caption: {caption}")
+
+
+def say_if_extras_are_made(found: SweepResults, store: Store) -> None:
+    """Say that a figure takes long, where it looks at data and weights that it has not seen yet."""
+    from dfa_tune.analysis import extras
+
+    if extras.missing(found, store):
+        say("looking at the data and weights that the figure shows; this can take minutes ...", error=True)
 
 
 @app.command(rich_help_panel="Results", epilog="Example: dfa-tune verify fig_3_4 --results docs/results")

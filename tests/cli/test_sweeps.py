@@ -15,7 +15,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from dfa_tune.cli.sweeps import _say_if_nothing_is_done
+from dfa_tune.cli.run import _say_if_nothing_is_done
 from dfa_tune.planning.plan import Plan
 from dfa_tune.planning.state import SweepState
 from dfa_tune.planning.sweep import parse_sweep
