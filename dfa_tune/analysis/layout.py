@@ -29,7 +29,7 @@ def canvas(panels: int, results: SweepResults, heading: str = "") -> tuple[Figur
     axes: list[Axes] = list(figure.subplots(rows, columns, squeeze=False).ravel())
     for unused in axes[panels:]:
         unused.remove()
-    title = textwrap.fill(_printable(heading + results.sweep.title), 36 * columns)
+    title = textwrap.fill(_printable(heading + results.sweep.title), int(figure.get_figwidth() * 9))
     figure.suptitle(title, fontsize=12, parse_math=False)  # a stranger's "$" starts no formula
     return figure, axes[:panels]
 
