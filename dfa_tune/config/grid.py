@@ -1,4 +1,4 @@
-"""What the lists of a search space multiply to: methods with learning rates, and points of the axes."""
+"""The points of a search space, which the values of its axes multiply to."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from typing import Any, get_args, get_origin
 from pydantic import BaseModel
 
 from dfa_tune.config.method import Method
-from dfa_tune.config.schema import MethodEntry, RateRange, Rates, Space, parse_rates
+from dfa_tune.config.methods import MethodRates, check_name
+from dfa_tune.config.schema import Space
 from dfa_tune.config.tuned import (
     Listed,
     Parameter,
@@ -22,11 +23,10 @@ from dfa_tune.config.tuned import (
     parameters,
     rate_parameter,
 )
-from dfa_tune.config.validation import Path, Source, shown, unknown_key
-from dfa_tune.errors import UserError, did_you_mean
+from dfa_tune.config.validation import Source, shown, unknown_key
 from dfa_tune.learning.settings import Network, Training, optimizer_options
 from dfa_tune.problems.settings import ProblemSettings
-from dfa_tune.registry import FEEDBACK, OPTIMIZERS, PROBLEMS, RULES, Registry
+from dfa_tune.registry import OPTIMIZERS, PROBLEMS, RULES
 
 MAX_TRIALS = 1_000_000
 NEVER_AXES = {
@@ -61,100 +61,6 @@ class Point:
     def dataset(self) -> str | None:
         """The name of the data set; None where the data are generated."""
         return self.problem.dataset
-
-
-@dataclass(frozen=True)
-class MethodRates:
-    """The learning rates of one method; `own` is its entry's `learning_rate` as written, None without one."""
-
-    rates: Rates
-    own: Any = None
-
-
-def methods(space: Space, source: Source) -> dict[Method, MethodRates]:
-    """The methods of a space in its order, each once; raises UserError where one has no learning rate."""
-    path: Path
-    by_optimizer: dict[str, Rates] = {}
-    for optimizer, value in space.learning_rates.items():
-        path = ("learning_rates", optimizer)
-        _check_name(OPTIMIZERS, optimizer, path, source)
-        by_optimizer[optimizer] = _rates(value, path, space, source)
-    found: dict[Method, MethodRates | None] = {}
-    for index, content in enumerate(space.methods):
-        path = ("methods", index)
-        entry = source.validate(MethodEntry, content, path)
-        own = _own_rates(entry, (*path, "learning_rate"), space, source)
-        for method in _combinations(entry, path, source):
-            before = found.get(method)
-            if before is not None and own is not None and before.rates != own.rates:
-                raise source.error(
-                    (*path, "learning_rate"),
-                    f"an entry above gives {method.name} another learning rate, {shown(before.own)}",
-                    own.own,
-                )
-            found[method] = before or own
-    return {
-        method: own or MethodRates(_optimizer_rates(method, by_optimizer, source))
-        for method, own in found.items()
-    }
-
-
-def _own_rates(entry: MethodEntry, path: Path, space: Space, source: Source) -> MethodRates | None:
-    if entry.learning_rate is None:
-        return None
-    return MethodRates(_rates(entry.learning_rate, path, space, source), entry.learning_rate)
-
-
-def _rates(value: Any, path: Path, space: Space, source: Source) -> Rates:
-    rates = parse_rates(value, path, source)
-    if isinstance(rates, RateRange) and rates.points is None and space.tuning.sampler == "grid":
-        raise source.error((*path, "points"), "missing, and there is no default")
-    return rates
-
-
-def _combinations(entry: MethodEntry, path: Path, source: Source) -> Iterable[Method]:
-    for registry, key in ((RULES, "rule"), (OPTIMIZERS, "optimizer"), (FEEDBACK, "feedback")):
-        for name in dict.fromkeys(getattr(entry, key)):
-            _check_name(registry, name, (*path, key), source)
-    # Each name once: lists of thousands of equal names would multiply to billions of equal methods
-    lists = (dict.fromkeys(names) for names in (entry.rule, entry.optimizer, entry.feedback))
-    for rule, optimizer, feedback in itertools.product(*lists):
-        uses_feedback = RULES[rule].uses_feedback
-        yield Method(rule=rule, optimizer=optimizer, feedback=feedback if uses_feedback else None)
-
-
-def _check_name(registry: Registry, name: str, path: Path, source: Source) -> None:
-    if name not in registry.names():
-        raise source.error(path, registry.unknown(name))
-
-
-def _optimizer_rates(method: Method, by_optimizer: Mapping[str, Rates], source: Source) -> Rates:
-    if method.optimizer not in by_optimizer:
-        raise source.error(
-            ("learning_rates",),
-            f"optimizer {method.optimizer!r} of method {method.name} has no learning rate;"
-            f" add learning_rates.{method.optimizer}, or learning_rate to the method",
-        )
-    return by_optimizer[method.optimizer]
-
-
-def select(found: Mapping[Method, MethodRates], names: Sequence[str]) -> dict[Method, MethodRates]:
-    """The methods of these names, or all where no name is given; raises UserError for an unknown name."""
-    valid = [method.name for method in found]
-    for name in names:
-        if name not in valid:
-            raise UserError(
-                f"--method {name}: not in this search space; valid: {', '.join(valid)}."
-                + did_you_mean(name, valid)
-            )
-    return {method: rates for method, rates in found.items() if not names or method.name in names}
-
-
-def entry_of(method: Method, rates: MethodRates) -> dict[str, Any]:
-    """The entry of `methods` that stands for this method alone."""
-    entry = {"rule": method.rule, "optimizer": method.optimizer, "feedback": method.feedback}
-    entry["learning_rate"] = rates.own
-    return {key: value for key, value in entry.items() if value is not None}
 
 
 def points(
@@ -218,7 +124,7 @@ def _problem_settings(problem: Group, source: Source) -> type[BaseModel]:
     kind = problem["kind"]
     if not isinstance(kind, str):
         raise source.error(path, f"valid: one of {', '.join(PROBLEMS.names())}", kind)
-    _check_name(PROBLEMS, kind, path, source)
+    check_name(PROBLEMS, kind, path, source)
     settings: type[BaseModel] = PROBLEMS[kind].Settings
     return settings
 
@@ -227,7 +133,7 @@ def _option_models(space: Space, source: Source) -> dict[str, type[BaseModel]]:
     """The class of the options of each optimizer that the space says something of."""
     for name, options in space.optimizers.items():
         path = ("optimizers", name)
-        _check_name(OPTIMIZERS, name, path, source)
+        check_name(OPTIMIZERS, name, path, source)
         if not isinstance(options, dict):
             raise source.error(path, "valid: a mapping of options to values", options)
     return {name: optimizer_options(name) for name in space.optimizers}

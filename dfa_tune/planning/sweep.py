@@ -19,6 +19,7 @@ from dfa_tune.config import grid, yaml_file
 from dfa_tune.config.claims import AnyClaim, parse_claims
 from dfa_tune.config.grid import Point
 from dfa_tune.config.method import Method
+from dfa_tune.config.methods import entry_of, methods_of, select
 from dfa_tune.config.overrides import NO_OVERRIDES, Overrides, folder_overrides
 from dfa_tune.config.schema import (
     DEFAULT_WINDOW,
@@ -209,9 +210,9 @@ def parse_sweep(
     content = source.validate(Space, document)
     repetitions = parse_repetitions(content.repetitions, source)
     content = content.model_copy(update={"repetitions": repetitions})
-    chosen = grid.select(grid.methods(content, source), methods)
+    chosen = select(methods_of(content, source), methods)
     if methods:
-        document["methods"] = [grid.entry_of(method, rates) for method, rates in chosen.items()]
+        document["methods"] = [entry_of(method, rates) for method, rates in chosen.items()]
     axes, points, further = grid.points(content, source, chosen)
     sweep = Sweep(
         name=content.name,
