@@ -8,7 +8,7 @@ from dfa_tune.cli import console
 from dfa_tune.cli.app import app
 
 # isort: off
-from dfa_tune.cli import sweeps, new, plan, run, results, export, cluster  # noqa: F401  # the order in help
+from dfa_tune.cli import sweeps, new, plan, run, results, report, export, cluster  # noqa: F401  # the order in help
 # isort: on
 
 __all__ = ["app", "main"]
