@@ -31,6 +31,7 @@ TITLES = {
     "fig_3_4": ["BP", "DFA", "After the last epoch"],
     "fig_3_4-no_decay": ["BP", "DFA", "After the last epoch"],
     "fig_3_4-as_run": ["BP", "DFA", "After the last epoch"],
+    "fig_3_4-validation": ["BP", "DFA", "After the last epoch"],
     "fig_3_5": ["Feedback and weights", "DFA's gradient and BP's", "Accuracy"],
     "fig_3_5-no_decay": ["Feedback and weights", "DFA's gradient and BP's", "Accuracy"],
     "fig_3_6": ["The data: 3 x 3 clusters", "d = 15", "n = 256", "RMSProp, n = 256 (thin: training error)"],
