@@ -24,7 +24,8 @@ import pandas as pd
 
 from dfa_tune.analysis import tables
 from dfa_tune.analysis.figure_modules import load_module
-from dfa_tune.analysis.verify import shown, summary, verify
+from dfa_tune.analysis.judging import shown, summary
+from dfa_tune.analysis.verify import verify
 from dfa_tune.planning.sweep import load_sweep, space_names
 from dfa_tune.planning.sweep_results import load_sweep_results
 from dfa_tune.results.provenance import origins

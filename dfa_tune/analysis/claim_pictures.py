@@ -14,7 +14,7 @@ from matplotlib.ticker import MaxNLocator
 
 from dfa_tune.analysis.claim_evidence import bounds, is_ratio
 from dfa_tune.analysis.claim_values import Floats
-from dfa_tune.analysis.verify import Judged, shown
+from dfa_tune.analysis.judging import Judged, shown
 
 
 @dataclass(frozen=True)

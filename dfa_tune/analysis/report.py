@@ -18,11 +18,13 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from matplotlib.figure import Figure
 
 from dfa_tune.analysis import budget, figures, rates, tables
+from dfa_tune.analysis.claim_evidence import LEVEL
 from dfa_tune.analysis.claim_pictures import FULL, SMALL, picture
 from dfa_tune.analysis.explosions import Explosions, explosions
+from dfa_tune.analysis.judging import THESIS, Judged, shown, summary
 from dfa_tune.analysis.report_tables import Table, csv_uri, table
 from dfa_tune.analysis.tuning_pictures import Curve, curves
-from dfa_tune.analysis.verify import LEVEL, THESIS, Judged, gather, shown, summary, verify
+from dfa_tune.analysis.verify import gather, verify
 from dfa_tune.config.claims import load_claims
 from dfa_tune.errors import UserError
 from dfa_tune.planning.sweep import Sweep, load_sweep, space_names

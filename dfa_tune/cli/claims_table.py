@@ -11,18 +11,8 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
-from dfa_tune.analysis.claim_evidence import bounds, is_ratio
-from dfa_tune.analysis.verify import (
-    FAILS,
-    HOLDS,
-    LEVEL,
-    NOT_RUN,
-    THESIS,
-    UNDECIDED,
-    Judged,
-    shown,
-    summary,
-)
+from dfa_tune.analysis.claim_evidence import FAILS, HOLDS, LEVEL, NOT_RUN, UNDECIDED, bounds, is_ratio
+from dfa_tune.analysis.judging import THESIS, Judged, shown, summary
 from dfa_tune.cli.console import duration, print_rich, printable, terminal
 
 COLOURS = {HOLDS: "green", FAILS: "red", UNDECIDED: "yellow", NOT_RUN: "dim"}

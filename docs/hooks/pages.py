@@ -40,7 +40,7 @@ PUBLIC: dict[str, list[str]] = {
         "dfa_tune.analysis.rates_by.figure",
         "dfa_tune.analysis.report.report",
     ],
-    "Claims": ["dfa_tune.analysis.verify.verify", "dfa_tune.analysis.verify.Judged"],
+    "Claims": ["dfa_tune.analysis.verify.verify", "dfa_tune.analysis.judging.Judged"],
     "Statistics": ["dfa_tune.analysis.statistics", "dfa_tune.analysis.sequential"],
     "Export": ["dfa_tune.analysis.export.runs"],
     "To extend": [

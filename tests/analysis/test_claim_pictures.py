@@ -5,7 +5,7 @@ import pytest
 
 from dfa_tune.analysis.claim_evidence import Evidence
 from dfa_tune.analysis.claim_pictures import Box, picture
-from dfa_tune.analysis.verify import Judged
+from dfa_tune.analysis.judging import Judged
 from dfa_tune.config.claims import Mean, Spread
 
 BOX = Box(120, 150, left=10, right=10, top=10, bottom=10)

@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from dfa_tune.analysis.judging import judge, summary
 from dfa_tune.analysis.sequential import expected_repetitions, running_p
-from dfa_tune.analysis.verify import judge, summary, verify
+from dfa_tune.analysis.verify import verify
 from dfa_tune.config.claims import load_claims
 from dfa_tune.errors import UserError
 from dfa_tune.planning.plan import Plan

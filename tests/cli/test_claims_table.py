@@ -3,7 +3,7 @@
 import pytest
 
 from dfa_tune.analysis.explosions import Explosions
-from dfa_tune.analysis.verify import Judged
+from dfa_tune.analysis.judging import Judged
 from dfa_tune.cli.claims_table import PLAIN, bar, costs, interval, repetitions, words
 from dfa_tune.config.claims import Mean, Spread
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from dfa_tune.analysis.verify import judge
+from dfa_tune.analysis.judging import judge
 from dfa_tune.config.claims import load_claims
 from dfa_tune.errors import UserError
 from dfa_tune.planning.claim_check import check

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from dfa_tune.analysis.claim_evidence import FAILS, HOLDS
 from dfa_tune.analysis.deciding import (
     Decision,
     claims_about,
@@ -12,7 +13,6 @@ from dfa_tune.analysis.deciding import (
     repetitions,
     repetitions_for_width,
 )
-from dfa_tune.analysis.verify import FAILS, HOLDS
 from dfa_tune.config.schema import HalfWidth
 from dfa_tune.errors import UserError
 from dfa_tune.planning.state import JUDGED, Judge, Needed
