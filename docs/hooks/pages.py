@@ -93,9 +93,10 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
     markdown = re.sub(r"<!-- generated: (\w+) -->", lambda found: made[found[1]](), markdown)
     if page.file.src_uri in OUTSIDE:
         return re.sub(r"\]\(docs/", "](", markdown)
-    # A folder of results is no page
+    markdown = re.sub(rf"\]\(\.\./({'|'.join(map(re.escape, OUTSIDE))})", r"](\1", markdown)
+    # A folder of results is no page, nor is another file outside of docs/
     markdown = re.sub(r"\[([^\]]*)\]\(results\)", r"`docs/results`", markdown)
-    return re.sub(rf"\]\(\.\./({'|'.join(map(re.escape, OUTSIDE))})", r"](\1", markdown)
+    return re.sub(r"\[[^\]]*\]\(\.\./([^)]*)\)", r"`\1`", markdown)
 
 
 def _commands() -> Iterator[str]:
