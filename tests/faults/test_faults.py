@@ -301,7 +301,7 @@ def test_a_full_disk_is_told_and_leaves_no_torn_file(small_disk: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_a_trial_whose_weights_are_damaged_is_trained_again(tmp_path: Path) -> None:
-    space, results = write_space(tmp_path, epochs=1), tmp_path / "results"
+    space, results = write_space(tmp_path, epochs=3), tmp_path / "results"
     space.write_text(space.read_text() + "save_weights: true\n")
     with running(space, results) as run:
         assert run.end(400)[0] == 0
