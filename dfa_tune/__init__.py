@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from dfa_tune.planning.sweep import load_sweep
     from dfa_tune.registry import register
 
-__version__ = "0.1.0"
+__version__ = "0.2.0.dev0"
 __all__ = ["Outcome", "Resources", "__version__", "load_sweep", "register", "run_sweep"]
 
 _HOMES = {

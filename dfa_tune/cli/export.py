@@ -68,7 +68,7 @@ def export(
     except ModuleNotFoundError as error:
         raise UserError(
             f"export {format_}: needs the package {error.name}, which is not installed;"
-            f" valid: pip install 'dfa-tune[{format_}]'"
+            f" valid: `uv sync --extra {format_}` in a clone, else pip install 'dfa-tune[{format_}]'"
         ) from None
     except OSError as error:
         raise UserError(f"--output {target}: cannot be written: {error.strerror or error}") from None
