@@ -36,8 +36,8 @@ LAYERS = {"pixels": "#000000", "before ReLU": styles.COLOURS[0], "after ReLU": s
 def extra(results: SweepResults, store: Store, data: str | Path | None) -> Table | None:
     """Rows of the picture (method, digit, x, y) and of the probes (representation, layer, seed, accuracy).
 
-    `representation` is the method of the network, "untrained" or "pixels". None until all repetitions are
-    done, or if their weights or the data are not here.
+    `representation` is the method of the network, "untrained" or "pixels". None until each method has its
+    least number of repetitions, or if their weights or the data are not here.
     """
     known, dataset = results.scores, results.sweep.dataset
     trials = [trial for cell in results.plan.cells for trial in cell.repeat_trials(known) or []]

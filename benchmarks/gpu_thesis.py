@@ -27,7 +27,7 @@ def thesis(options: Options, device: str) -> Figure:
 
     `quick`: only the first two packs of clusters.
     """
-    packs = _packs(device)
+    packs = _packs()
     known = {_shape(pack): pack for pack in packs}
     if options.quick:
         known = {shape: pack for shape, pack in known.items() if pack.trials[0].problem.kind == "clusters"}
@@ -47,7 +47,7 @@ def thesis(options: Options, device: str) -> Figure:
     )
 
 
-def _packs(device: str) -> list[Pack]:
+def _packs() -> list[Pack]:
     """The packs that one GPU would get: the learning rates of a method together, and its repetitions."""
     limits, seen = SizeLimits(size="auto", slots=1, gpu=True, memory=gpu_memory(1)), set[str]()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -98,15 +97,14 @@ def expected_best(values: Sequence[float] | Curve) -> Curve:
     """The expected highest of 1, 2, ..., n of n values, drawn without replacement.
 
     Of independent draws it is an unbiased estimate. The i-th lowest is the highest of m in C(i - 1, m - 1) of
-    C(n, m) draws.
+    C(n, m) draws: the n-th in m / n of them, and each lower one in (i - m + 1) / i of what the next has.
     """
     ordered, n = np.sort(values), len(values)
-    return np.array(
-        [
-            sum(math.comb(i - 1, m - 1) * value for i, value in enumerate(ordered, 1)) / math.comb(n, m)
-            for m in range(1, n + 1)
-        ]
-    )
+    best, below = np.empty(n), np.arange(n - 1, 0, -1)
+    for m in range(1, n + 1):
+        shares = np.cumprod(np.concatenate([[m / n], np.maximum(below - m + 1, 0) / below]))
+        best[m - 1] = shares @ ordered[::-1]
+    return best
 
 
 def luck(values: Sequence[float] | Curve, quantile: float) -> Curve:

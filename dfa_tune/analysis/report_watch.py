@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from dfa_tune.analysis.report import Following
+from dfa_tune.errors import UserError
 from dfa_tune.planning.state import SweepState
 from dfa_tune.planning.sweep import load_sweep, space_names
 from dfa_tune.planning.sweep_results import load_sweep_results
@@ -77,6 +79,9 @@ def watch(
                 pause = max(SECONDS, (time.monotonic() - began) / SHARE)
                 seen = now
             sleep(pause)
-        return now
-    finally:
-        write(None)
+    except BaseException:
+        with suppress(UserError):  # there may be no results yet
+            write(None)
+        raise
+    write(None)
+    return now

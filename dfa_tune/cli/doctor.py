@@ -138,11 +138,14 @@ def _products(*images: Images) -> str:
 def _storage(results: str) -> Check:
     """Whether results can be written; leaves nothing behind, not even the folder that they would be in."""
     storage = open_storage(results)
+    existing = storage.root if isinstance(storage, LocalStorage) else Path()
     try:
         if not isinstance(storage, LocalStorage):
             storage.check_writable(f"doctor-{uuid4().hex}")
             return Check("storage", True, f"{results} is writable")
-        existing = next(path for path in (storage.root, *storage.root.parents) if path.exists())
+        for existing in (storage.root, *storage.root.parents):
+            if existing.exists():
+                break
         with TemporaryFile(dir=existing):
             free = shutil.disk_usage(existing).free / 2**30
     except UserError as error:

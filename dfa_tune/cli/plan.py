@@ -40,6 +40,7 @@ def plan(
 ) -> None:
     """Show the trials of a sweep, what is done, and the time the rest will take; start nothing."""
     from dfa_tune.orchestration.cluster.session import available_cpus
+    from dfa_tune.orchestration.packs.memory import available_memory, gpu_memory
     from dfa_tune.orchestration.packs.pack_size import SizeLimits, make_packs
     from dfa_tune.orchestration.packs.time_estimate import estimate
     from dfa_tune.planning.sweep_results import load_sweep_results
@@ -68,7 +69,8 @@ def plan(
     if state.needed is not None:
         say(f"  until       {state.needed.said}")
     later = f", and {unseen} trials once learning rates are chosen" if unseen else ""
-    packs = make_packs(ready, SizeLimits(size=size, slots=slots, gpu=gpus > 0))
+    memory = gpu_memory(gpus) if gpus else float(nodes * available_memory())
+    packs = make_packs(ready, SizeLimits(size=size, slots=slots, gpu=gpus > 0, memory=memory))
     say(f"  packs       {len(packs)} ready, {slots} at once{later}")
     if packs:
         say(f"  memory      {_memory_text(packs, -(-slots // nodes))}")

@@ -35,11 +35,15 @@ def report(
     from dfa_tune.analysis.report import Following, report
     from dfa_tune.results.storage import open_storage
 
-    if output is not None and output.is_dir():
+    try:
+        folder, special = output and output.is_dir(), output and output.exists() and not output.is_file()
+    except PermissionError as error:  # its folder may not be looked at
+        raise UserError(f"--output {output}: cannot be written: {error.strerror}") from None
+    if folder:
         raise UserError(f"--output {output}: is a folder; valid: the path of a file")
     storage = open_storage(results if output is None else output.parent)
     name = "report.html" if output is None else output.name
-    stream = output if output is not None and output.exists() and not output.is_file() else None
+    stream = output if special else None
     shown = storage.full(name) if stream is None else output
 
     def write(following: Following | None) -> None:

@@ -97,8 +97,9 @@ def cell(row: Row, column: str) -> str:
         return "yes" if value else "no"
     if not isinstance(value, float):
         return " ".join(printable(value).split())
-    chosen = column == "learning_rate" or f"{column}_at_edge" in row  # by a tuning; it may be small
-    return f"{value:.4g}" if chosen else f"{value:.3f}"
+    chosen = column == "learning_rate" or f"{column}_at_edge" in row  # by a tuning
+    small = 0 < abs(value) < 0.001  # a weight decay, for instance
+    return f"{value:.4g}" if chosen or small else f"{value:.3f}"
 
 
 def as_csv(table: list[Row]) -> str:

@@ -7,6 +7,7 @@ explains the keys.
 from __future__ import annotations
 
 import itertools
+import math
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -25,6 +26,7 @@ Natural = Annotated[int, Field(ge=1, strict=True)]
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Value = str | StrictInt | StrictFloat | list[StrictInt]  # of an axis; a list is one value of `hidden`
 Names = Annotated[list[str], Field(min_length=1)]
+MAX_PARTS = 10_000  # combinations of one claim
 
 
 class Term(Settings):
@@ -203,6 +205,8 @@ def _claim(entry: Any, path: KeyPath, source: Source) -> AnyClaim:
         raise source.error((*path, "kind"), reason, kind)
     claim = source.validate(KINDS[kind], entry, path)
     if isinstance(claim, Combination):
+        if (parts := math.prod(map(len, claim.for_each.values()))) > MAX_PARTS:
+            raise source.error((*path, "for_each"), f"{parts} combinations; valid: at most {MAX_PARTS}")
         try:
             filled = list(claim.filled())
         except ValueError as error:

@@ -132,8 +132,7 @@ def _rates() -> Schema:
 
 
 def _claim(kind: str) -> Schema:
-    definitions: Schema = {}
-    made = _model(KINDS[kind], "claims", definitions)
+    made = _model(KINDS[kind], "claims")
     made["required"] = [name for name in made["required"] if name != "space"]
     if "sum" in made["properties"]:
         keys: Schema = {name: {} for name in _model(Term, "")["properties"]}

@@ -131,9 +131,6 @@ class HalfWidth(Settings):
     half_width: Annotated[float, Field(gt=0, lt=0.5, allow_inf_nan=False, strict=True)]
 
 
-Until = Literal["decided"] | HalfWidth
-
-
 class Repetitions(Settings):
     """How often a method is repeated at its learning rate: at least `min` and at most `max` times.
 
@@ -143,7 +140,7 @@ class Repetitions(Settings):
 
     min: Natural = 3
     max: Natural = MAX_REPETITIONS
-    until: Any = "decided"  # of the type Until, or null
+    until: Any = "decided"  # or a HalfWidth, or null
 
     @model_validator(mode="after")
     def _max_is_not_below_min(self) -> Repetitions:

@@ -159,7 +159,10 @@ def _parameter(
 def _valid(model: type[BaseModel], key: str, field: str, value: Any, source: Source) -> Any:
     """The value as the field holds it."""
     place = ("tuning", "with", *key.split(".")[:-1])
-    return getattr(source.validate(model, {field: value}, place), field)
+    found = getattr(source.validate(model, {field: value}, place), field)
+    if found is None and field == "weight_decay":  # elsewhere it stands for training.weight_decay
+        raise source.error(("tuning", "with", key), "valid: numbers; null stands for no number here", value)
+    return found
 
 
 def _holds_a_list(model: type[BaseModel], field: str) -> bool:
@@ -188,6 +191,15 @@ def searched(
     own = {key: parameter for key, parameter in further.items() if concerns(key, method, point)}
     if f"optimizers.{method.optimizer}.weight_decay" in own:
         own.pop("training.weight_decay", None)
+    written_out = {
+        ("training.batch_size", "full"): point.problem.samples,
+        ("training.loss", None): point.problem.loss,
+    }
+    for key, parameter in own.items():
+        if isinstance(parameter, Listed):  # two ways to write a value are one value
+            own[key] = Listed(
+                tuple(dict.fromkeys(written_out.get((key, one), one) for one in parameter.values))
+            )
     return {LEARNING_RATE: rates, **own}
 
 

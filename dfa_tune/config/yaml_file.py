@@ -107,8 +107,8 @@ def override(document: dict[str, Any], options: Sequence[str], origin: str = "--
 
 def _path(key: str) -> list[str]:
     parts = key.split(".")
-    if parts[:2] == ["tuning", "at"] and len(parts) > 2:
-        return ["tuning", "at", ".".join(parts[2:])]  # the keys of tuning.at are dotted themselves
+    if parts[:2] in (["tuning", "at"], ["tuning", "with"]) and len(parts) > 2:
+        return [*parts[:2], ".".join(parts[2:])]  # their keys are dotted themselves
     return parts
 
 

@@ -18,7 +18,7 @@ from dfa_tune.orchestration.packs.pack import Pack
 from dfa_tune.orchestration.worker.pack_run import start_training, torch_provenance
 from dfa_tune.planning.plan import Plan
 from dfa_tune.planning.sweep import Sweep, parse_sweep
-from dfa_tune.planning.trial import NUMERICS_VERSION, Trial
+from dfa_tune.planning.trial import NUMERICS_VERSION, Trial, column_value
 from dfa_tune.problems.datasets import content_digest, data_folder
 from dfa_tune.problems.download import ensure
 from dfa_tune.results.provenance import ENVIRONMENT, metadata
@@ -113,7 +113,7 @@ def _trial(trial_id: str, recorded: Recorded) -> Trial:
             f" has version {NUMERICS_VERSION}; use the dfa_tune that computed it (revision {revision})"
         )
     sweep = parse_sweep(recorded.metadata["space"], f"the space in {recorded.path}")
-    digests = dict.fromkeys(sweep.datasets, row["data_digest"])
+    digests = {name: row["data_digest"] for name in sweep.datasets if column_value(name) == row["dataset"]}
     trial = Plan(sweep, digests).trial(trial_id, {str(name): value for name, value in row.items()})
     if trial is None:
         if changed := _changed_plugins(recorded, sweep):

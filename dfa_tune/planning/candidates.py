@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -79,6 +80,7 @@ def recorded(parameters: Mapping[str, Parameter], columns: Mapping[str, Any]) ->
     for key, parameter in parameters.items():
         value = columns[column(key)]
         value = value.item() if hasattr(value, "item") else value  # NumPy's
+        value = None if isinstance(value, float) and math.isnan(value) else value  # null among numbers
         if isinstance(parameter, Listed):  # a list is a text in its column
             value = next((one for one in parameter.values if column_value(one) == value), value)
         values[key] = value

@@ -85,6 +85,11 @@ class Cell:
         return self._chosen[key]
 
 
+def _key(base: Trial, point: Point) -> tuple[str, str | None]:
+    """What tells trials apart: their id, and the data set while its digest, a part of the id, is unknown."""
+    return base.id, point.dataset if base.data_digest is None else None
+
+
 class Plan:
     """A sweep expanded into cells, each with as many repetitions as there may be.
 
@@ -100,7 +105,7 @@ class Plan:
             raise ValueError(f"one digest for several data sets: {', '.join(sweep.datasets)}")
         self.sweep = sweep
         self._digests = data_digest
-        self._tunings: dict[str, Tuning] = {}
+        self._tunings: dict[tuple[str, str | None], Tuning] = {}
         self._bases: list[tuple[Trial, Mapping[str, Parameter]]] = []  # what all trials are made of
         self.cells = self._build()
         self.tunings = sum(tuning.count for tuning in self._tunings.values())
@@ -126,14 +131,14 @@ class Plan:
 
     def _build(self) -> list[Cell]:
         cells: list[tuple[int, int, Cell]] = []
-        seen: set[str] = set()
+        seen: set[tuple[str, str | None]] = set()
         # First the points that are tuned at themselves, because they own the tuning; sorted back at the end
         points = sorted(enumerate(self.sweep.points), key=lambda numbered: numbered[1].tuned_at is not None)
         for line, method in enumerate(self.sweep.methods):
             for place, point in points:
                 base = self._trial(method, point, "repeat")
-                if base.id not in seen:  # else it differs only in an axis that the method ignores
-                    seen.add(base.id)
+                if (key := _key(base, point)) not in seen:  # else it differs only in an axis that it ignores
+                    seen.add(key)
                     cells.append((line, place, self._cell(base, point)))
         return [cell for _, _, cell in sorted(cells, key=lambda cell: cell[:2])]
 
@@ -159,11 +164,11 @@ class Plan:
     ) -> tuple[Tuning, bool]:
         """The tuning of `method` at `point`, and whether it is new: then the cell that asked owns it."""
         base = self._trial(method, point, "tune")
-        if base.id in self._tunings:
-            return self._tunings[base.id], False
+        if (key := _key(base, point)) in self._tunings:
+            return self._tunings[key], False
         self._bases.append((base, parameters))
-        self._tunings[base.id] = Tuning(base, parameters, self.sweep.tuning_seeds, self.sweep.tuning)
-        return self._tunings[base.id], True
+        self._tunings[key] = Tuning(base, parameters, self.sweep.tuning_seeds, self.sweep.tuning)
+        return self._tunings[key], True
 
     def _parameters(self, method: Method, point: Point) -> dict[str, Parameter]:
         """What is chosen for the method at this point."""

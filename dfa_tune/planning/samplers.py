@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dfa_tune.config.tuned import Listed, Parameter, Range
+from dfa_tune.errors import UserError
 from dfa_tune.planning.candidates import Values, grid
 
 if TYPE_CHECKING:
@@ -27,7 +28,8 @@ ATTEMPTS = 20  # draws of known settings in a row before the next unknown one of
 class Tried:
     """A setting and what it has shown.
 
-    score: None where a trial diverged or was stopped; then `stopped` is the epoch and `score` what it had
+    score: None where a trial diverged
+    stopped: the epoch at which it was stopped with this score; None if it was trained to the end
     """
 
     values: Values
@@ -88,7 +90,10 @@ def _different(
         if _key(values) in seen:
             if attempts < ATTEMPTS:
                 continue
-            values = next(one for one in _all(parameters) if _key(one) not in seen)
+            unknown = (one for one in _all(parameters) if _key(one) not in seen)
+            if (another := next(unknown, None)) is None:
+                raise UserError(f"tuning.trials: there are only {len(seen)} different settings to draw")
+            values = another
         seen.add(_key(values))
         found.append(values)
         attempts = 0

@@ -55,13 +55,13 @@ def trial_scores(rows: pd.DataFrame, metric: str, window: int | None) -> dict[st
     return dict(zip(trial_ids.tolist(), means.tolist(), strict=True))
 
 
-def final(rows: pd.DataFrame, metric: str = "test_accuracy") -> pd.Series:
-    """The last finite value of `metric` of each trial, indexed by trial_id.
+def final(rows: pd.DataFrame) -> pd.Series:
+    """The last finite test accuracy of each trial, indexed by trial_id.
 
     A trial that diverged keeps the value from before it did; NaN where it never had one.
     """
     ordered = rows.sort_values(["trial_id", "epoch"], kind="stable")
-    return ordered.groupby("trial_id", sort=False)[metric].last().astype(np.float64)
+    return ordered.groupby("trial_id", sort=False)["test_accuracy"].last().astype(np.float64)
 
 
 def fallen(ends: pd.DataFrame) -> pd.Series:

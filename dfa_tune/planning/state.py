@@ -71,7 +71,7 @@ class SweepState:
         self.plan, self.store = plan, store
         self._known = set(known)
         self._known_rungs: set[str] = set()
-        self.scores: dict[str, float] = {}  # as `scores.Scores`
+        self.scores: dict[str, float] = {}  # as `tuning.Scores`
         self.stopped: dict[str, int] = {}  # the epoch after which each trial was stopped that was
         self._published: dict[str, int] = {}  # the last epoch in the store of each trial that may be stopped
         self._due: dict[str, Trial] = {}
@@ -131,6 +131,7 @@ class SweepState:
                     str(k): int(v) for k, v in rows.groupby("trial_id")["epoch"].max().items()
                 }
         self._extend_tuning()
+        self._extend_repetitions()  # those that came together with a deciding trial are due, and judged
         if self._judge is not None and (self.needed is None or (len(new) and self._repeated())):
             kept = pd.concat(self._kept, ignore_index=True) if self._kept else pd.DataFrame()
             self._kept = [kept] if len(kept) else []

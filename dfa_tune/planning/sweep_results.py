@@ -164,7 +164,7 @@ def load_results(
     overrides: Sequence[str] = (),
     methods: Sequence[str] = (),
 ) -> pd.DataFrame:
-    """One row per trial and evaluated epoch, for the finished trials of `space` and no others.
+    """One row per trial and evaluated epoch, for the trials of `space` that have ended or were stopped.
 
     `space` is a bundled space's name, the path of a YAML file or a Sweep; `overrides` ("a.b=value") and
     `methods` change it as `--set` and `--method` do. `results` is a folder or an fsspec URI, `data` the

@@ -197,7 +197,7 @@ class Tuning:
     def _kept(self, count: int) -> int:
         """How many of so many settings go on; at least one."""
         assert self._rules.stop is not None
-        return math.ceil(round(self._rules.stop.keep * count, 9))  # 0.55 * 20 is 11, not a little more
+        return max(1, math.ceil(round(self._rules.stop.keep * count, 9)))  # 0.55 * 20 is 11, not more
 
     def _ranked(self, scored: Sequence[Scored]) -> list[Scored]:
         """The best first: of equals the one with the lower rate; those that diverged last."""

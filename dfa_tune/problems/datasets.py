@@ -97,7 +97,7 @@ def missing_files(name: str, folder: Path) -> list[Path]:
         files = [Path(name)]
     else:
         files = list(raw_files(name, folder).values()) if DATASETS[name].folder is not None else []
-    return [path for path in files if not path.is_file()]
+    return [path for path in files if not os.path.isfile(path)]  # noqa: PTH113 (a folder may be unreadable)
 
 
 def load_images(name: str, data: str | Path | None = None) -> tuple[Images, Images]:

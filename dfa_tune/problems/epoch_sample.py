@@ -21,7 +21,7 @@ class EpochSample:
 
     items: NDArray[Any]  # (M, rows, columns), uint8 or float32
     indices: NDArray[np.int64]  # (N, k)
-    labels: NDArray[np.uint8]  # (N,): 0 to classes - 1
+    labels: NDArray[np.integer[Any]]  # (N,): 0 to classes - 1
 
     def gather(self, part: slice = slice(None)) -> NDArray[Any]:
         """The flattened inputs of some tuples: (N, rows * k * columns), in the items' type."""

@@ -75,7 +75,15 @@ def every(images: Images) -> Part:
 
 
 def hold_out(images: Images) -> tuple[Part, Part]:
-    """The training images without a sixth of them, and that sixth, which is the same whatever the seed."""
+    """The training images without a sixth of them, and that sixth, which is the same whatever the seed.
+
+    Raises UserError where there are not six.
+    """
+    if len(images.labels) < HELD_OUT:
+        raise UserError(
+            f"{len(images.labels)} training images, so none can be held out for validation;"
+            f" valid: {HELD_OUT} or more, or tuning.split: test"
+        )
     order = generator(0, "validation").permutation(len(images.labels))
     cut = len(order) - len(order) // HELD_OUT
     return Part(images, order[:cut]), Part(images, order[cut:])

@@ -1,4 +1,4 @@
-"""Reads everything that a sweep's folder holds, changes nothing, and says what is wrong with it."""
+"""Reads the results, checkpoints, weights and extra tables of a sweep, and says what is wrong with them."""
 
 from __future__ import annotations
 

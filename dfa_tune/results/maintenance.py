@@ -8,7 +8,7 @@ and those with the copies that count are looked at once more.
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from typing import Any
 from uuid import uuid4
 
@@ -42,7 +42,8 @@ def set_aside(store: Store) -> list[str]:
             if _move(store, name):
                 moved.append(name)
         elif name.startswith("_"):  # pandas passes over such files; a space of that name was taken over
-            store.epochs.move(name, store.epochs, f"from-{name}")
+            with suppress(FileNotFoundError):  # another run was faster
+                store.epochs.move(name, store.epochs, f"from-{name}")
     return moved
 
 

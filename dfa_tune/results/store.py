@@ -1,7 +1,7 @@
 """The results of one sweep: `<location>/<name>/epochs/*.parquet`, one row per trial and evaluated epoch.
 
-A file is published whole or not at all, and a trial is done when a valid file has all of its rows. There is
-no other state that could disagree with the files.
+A file is published whole or not at all, and a trial is done when a valid file has all of its rows: to its
+end, or to the epoch at which it was stopped. There is no other state that could disagree with the files.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def rung_file(pack_id: str, epoch: int) -> str:
 
 @dataclass(frozen=True)
 class Recorded:
-    """A finished trial: its rows, and the metadata and the path of the file that has them."""
+    """A trial that ended or was stopped: its rows, and its file's metadata and path."""
 
     rows: pd.DataFrame
     metadata: dict[str, str]
@@ -142,13 +142,13 @@ class Store:
     def read(
         self, trial_ids: Collection[str] | None = None, columns: Sequence[str] | None = None
     ) -> pd.DataFrame:
-        """The rows of complete trials, one for each (trial_id, epoch), sorted by them.
+        """The rows of whole trials (see `complete`), one for each (trial_id, epoch), sorted by them.
 
         trial_ids: only these; columns: only these, in this order. Without `columns`: all of `SCHEMA`,
         then those of custom problems. Raises KeyError for a column that no file has.
         """
         wanted = None if columns is None else list(dict.fromkeys((*complete.COLUMNS, *columns)))
-        return _complete(self.files(wanted), wanted, columns, trial_ids)
+        return _whole(self.files(wanted), wanted, columns, trial_ids)
 
     def names(self) -> set[str]:
         """The names of all files of results, valid or not."""
@@ -157,13 +157,13 @@ class Store:
     def read_but(self, known: Set[str]) -> tuple[pd.DataFrame, set[str]]:
         """As `read`, the rows of the files whose names are not `known`; and the names of those files."""
         files = self.files(but=known)
-        return _complete(files), files.tables.keys() | files.damaged.keys()
+        return _whole(files), files.tables.keys() | files.damaged.keys()
 
     def read_file(self, stem: str) -> pd.DataFrame:
         """The complete trials of one file; raises FileNotFoundError, and UserError if it is damaged."""
         name = f"{stem}.parquet"
         try:
-            return _complete(Files({name: reader.read_file(self.epochs, name)}, {}))
+            return _whole(Files({name: reader.read_file(self.epochs, name)}, {}))
         except DamagedFileError as error:
             raise UserError(f"{self.epochs.full(name)} is damaged: {error}") from None
 
@@ -174,7 +174,7 @@ class Store:
         is not among them: its trials are trained again, and it is written anew.
         """
         files = reader.read_files(self.folder("rungs"), but=but)
-        return _complete(files), set(files.tables)
+        return _whole(files), set(files.tables)
 
     def publish_stopped(self, trial_ids: Set[str]) -> None:
         """Write the rows that `rungs` has of these trials into `epochs`, with the metadata that they have."""
@@ -193,7 +193,7 @@ class Store:
                 folder.remove(name)
 
     def find(self, trial_id: str) -> Recorded | None:
-        """The trial's rows and its file's metadata; None unless it is complete."""
+        """The trial's rows and its file's metadata; None unless it is whole."""
         files = self.files(complete.COLUMNS)
         position = files.copies().files().get(trial_id)
         if position is None:
@@ -203,7 +203,7 @@ class Store:
             table = reader.read_file(self.epochs, name)
         except (DamagedFileError, FileNotFoundError):  # merged meanwhile, or damaged in another column
             return None
-        rows = _complete(Files({name: table}, {}), trial_ids=[trial_id])
+        rows = _whole(Files({name: table}, {}), trial_ids=[trial_id])
         metadata = (table.schema.metadata or {}).items()
         described = {k.decode(errors="replace"): v.decode(errors="replace") for k, v in metadata}
         return Recorded(rows, described, self.epochs.full(name))
@@ -280,13 +280,13 @@ class Store:
                 yield found, table.filter(pc.is_in(table["trial_id"], pa.array(found, pa.string())))
 
 
-def _complete(
+def _whole(
     files: Files,
     read: Sequence[str] | None = None,
     columns: Sequence[str] | None = None,
     trial_ids: Collection[str] | None = None,
 ) -> pd.DataFrame:
-    """The rows of complete trials, each once, sorted. `read`: the columns that the files were read with."""
+    """The rows of whole trials, each once, sorted. `read`: the columns that the files were read with."""
     table, file = files.rows(read), files.file_of_row()
     if trial_ids is not None:
         kept = pc.is_in(table["trial_id"], pa.array(trial_ids, pa.string()))

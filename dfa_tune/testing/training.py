@@ -40,7 +40,6 @@ def start(
     problem: Any = PROBLEM,
     hidden: Sequence[int] = (7, 5),
     activation: str = "relu",
-    outputs: int = 1,
 ) -> PackTraining:
     """A pack before its first batch: three epochs, batches of 20 tuples and a smaller last one."""
     layers = tuple(hidden)[:1] if RULES[rule].single_hidden else tuple(hidden)

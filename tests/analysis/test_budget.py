@@ -82,3 +82,10 @@ def test_only_random_settings_have_a_band_and_a_sweep_that_tunes_nothing_no_figu
     assert bands(rates, "tuning.sampler=random", "tuning.trials=4") == 2
     assert bands(rates, "tuning.sampler=tpe", "tuning.trials=4") == 0
     assert budget.figure(trained(plan("learning_rates.sgd=0.1"))) is None
+
+
+def test_thousands_of_settings_have_an_expected_best() -> None:
+    found = budget.expected_best(np.arange(3000.0))
+    assert found[0] == pytest.approx(2999 / 2)
+    assert found[1] == pytest.approx((3000 + 1) * 2 / 3 - 1)  # the maximum of 2 of 0 to N - 1
+    assert found[-1] == 2999

@@ -8,6 +8,7 @@ import pytest
 
 from dfa_tune.analysis.report import Following
 from dfa_tune.analysis.report_watch import Progress, progress, watch
+from dfa_tune.errors import UserError
 from dfa_tune.planning.plan import Plan
 from dfa_tune.planning.sweep import load_sweep
 from dfa_tune.problems.digits import DIGEST
@@ -64,3 +65,15 @@ def test_progress_counts_trials_that_are_done_and_that_are_being_trained(space, 
     waiting = plan.cells[0].repeat_trials(trained(plan, rounds=1).scores)
     Leases(store).acquire("next", [trial.id for trial in waiting])
     assert progress(tmp_path / "results", spaces=[str(space)]) == Progress(12, 6, 3)
+
+
+def test_interrupted_before_there_are_results_it_is_interrupted() -> None:
+    def write(following: Following | None) -> None:
+        if following is None:
+            raise UserError("no results yet")
+
+    def interrupt(_: float) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        watch(write, lambda: Progress(4, 0, 0), interrupt)

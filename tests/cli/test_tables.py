@@ -8,7 +8,7 @@ import json
 
 import pytest
 
-from dfa_tune.cli.tables import as_csv, as_latex, as_markdown
+from dfa_tune.cli.tables import as_csv, as_latex, as_markdown, cell
 
 TABLE = [
     {"method": "bp-sgd", "k": 1, "learning_rate": 0.1, "n": 3, "mean": 0.9, "low": 0.88, "high": 0.92},
@@ -73,3 +73,10 @@ def test_claims_are_printed_in_each_format(tmp_path, invoke) -> None:
     back = list(csv.DictReader(io.StringIO(invoke(*arguments, "--format", "csv")[1])))
     assert [row["id"] for row in back] == [row["id"] for row in rows]
     assert "interval, 5% a side" in invoke(*arguments, "--format", "markdown")[1].splitlines()[0]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(0.0, "0.000"), (1e-4, "0.0001"), (0.001, "0.001"), (0.75, "0.750")]
+)
+def test_small_values_of_an_axis_are_told_apart(value: float, text: str) -> None:
+    assert cell({"weight_decay": value}, "weight_decay") == text

@@ -17,6 +17,7 @@ CLAIM = """
     - {method: bp-sgd}
     - {method: dfa-sgd, weight: -1}
 """
+NINETY = list(range(90))
 
 
 def load(tmp_path: Path, text: str) -> list:
@@ -37,6 +38,7 @@ def load(tmp_path: Path, text: str) -> list:
         ("  above: .inf\n", "0.above = Infinity: valid: a finite number"),
         ("  above: 0\n  kind: sprad\n", "some, spread, rates. Did you mean 'spread'?"),
         ("  above: 0\n  for_each: {lazy: []}\n", "for_each.lazy"),
+        (f"  above: 0\n  for_each: {{a: {NINETY}, b: {NINETY}, c: {NINETY}}}\n", "729000 combinations"),
         ("  abov: 0\n", "above, below, near, within. Did you mean 'above'?"),
     ],
 )

@@ -72,6 +72,7 @@ RANGE = {"low": 0, "high": 0.1}
         ({"with": {DECAY: 0.1}}, r"decay = 0.1: valid: a list of values, or {low, high}"),
         ({"with": {DECAY: []}}, r"decay = \[\]: valid: a list of values"),
         ({"with": {DECAY: [-1]}}, r"tuning.with.training.weight_decay = -1: valid: at least 0"),
+        ({"with": {"optimizers.sgd.weight_decay": [None, 0.1]}}, r"sgd.weight_decay = null: valid: numbers"),
         ({"with": {DECAY: [True]}}, r"decay = true: valid: a number"),
         ({"with": {DECAY: RANGE}}, r"a grid has no values of a range; valid: points: N beside it"),
         ({"with": {DECAY: RANGE | {"points": 1}}}, r"decay.points = 1: valid: at least 2"),

@@ -24,6 +24,7 @@ def test_a_float_may_be_written_with_an_exponent(load, text: str) -> None:
 
 def test_tuning_at_can_be_set_by_its_dotted_key(load) -> None:
     assert load("problem.k=[1, 3]", "tuning.at.problem.k=3").tuning.at == {"problem.k": 3}
+    assert set(load("tuning.with.training.weight_decay=[0, 0.1]").further) == {"training.weight_decay"}
 
 
 def test_set_changes_the_named_place_alone_where_yaml_shares_it(load) -> None:

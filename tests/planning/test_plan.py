@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 
@@ -313,3 +314,17 @@ def test_tuning_seeds_begin_with_the_spaces_own_and_are_never_those_of_repetitio
     assert three.tuning_seeds[0] == three.seed
     assert len({*three.tuning_seeds, *three.repetition_seeds}) == 3 + 3
     assert three.repetition_seeds == one.repetition_seeds
+
+
+def test_two_files_of_equal_size_are_two_data_sets_before_their_digests_are_known(
+    plan, tmp_path: Path
+) -> None:
+    x, y = np.arange(48.0).reshape(12, 4), np.arange(12) % 3
+    names = [str(tmp_path / f"{name}.npz") for name in "ab"]
+    for sign, name in zip((1, -1), names, strict=True):
+        np.savez(name, x_train=sign * x, y_train=y, x_test=sign * x, y_test=y)
+    problem = {"kind": "classification", "dataset": names}
+    for digest in (None, dict.fromkeys(names), {names[0]: "0" * 16, names[1]: "1" * 16}):
+        found = plan(digest=digest, problem=problem)
+        assert [cell.axes["dataset"] for cell in found.cells] == ["a.npz", "b.npz"] * 2
+        assert found.tunings == 16

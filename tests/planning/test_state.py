@@ -134,9 +134,9 @@ repetitions: {min: 2, max: 5}
 """
 
 
-def repeated(folder: Path, judge: Callable[[SweepResults], Needed]) -> SweepState:
+def repeated(folder: Path, judge: Callable[[SweepResults], Needed], space: str = REPEATED) -> SweepState:
     """The state of a space whose repetitions `judge` asks for."""
-    (folder / "repeated.yaml").write_text(REPEATED)
+    (folder / "repeated.yaml").write_text(space)
     store = Store(folder / "results", "repeated")
     plan = Plan(load_sweep(folder / "repeated.yaml"))
     return SweepState(plan, store, store.read(), store.names(), judge=judge)
@@ -208,3 +208,15 @@ def test_a_trial_that_two_runs_have_trained_is_judged_once(tmp_path: Path) -> No
     train(known, 2)
     known.absorb(known.store.read())
     assert rows[-1] == 2
+
+
+def test_repetitions_that_come_together_with_the_trial_that_decides_a_rate_are_judged(tmp_path: Path) -> None:
+    space = REPEATED.replace("{sgd: 0.1}", "{sgd: [0.1, 0.2]}")
+    other = tmp_path / "other"
+    other.mkdir()
+    before = repeated(other, so_many(bp=4, dfa=4), space)
+    known = repeated(tmp_path, so_many(bp=4, dfa=4), space)
+    for _ in range(2):  # the tunings, and the first two repetitions
+        train(before, 4)
+    known.absorb(before.store.read())
+    assert ready(known) == [("bp", 3), ("dfa", 3)]

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 import yaml
 
+from dfa_tune.errors import UserError
 from dfa_tune.planning.plan import Cell, Plan
 from dfa_tune.planning.scores import known_scores
 from dfa_tune.planning.sweep import load_sweep
@@ -370,3 +371,25 @@ def test_scores_at_a_rung_are_of_the_rows_up_to_it_and_do_not_know_what_comes_la
             at_rung("of before", 3): 0.2,
         }
     )
+
+
+@pytest.mark.parametrize("sampler", ["random", "tpe"])
+def test_two_ways_to_write_a_value_are_one_setting(plan: MakePlan, sampler: str) -> None:
+    clusters = {"kind": "clusters", "n": 256, "d": 5, "test_samples": 50}
+    twice = {"training.batch_size": ["full", 256], "training.loss": [None, "binary_cross_entropy"]}
+    rates = {"sgd": [0.1, 0.2, 0.3], "momentum": [0.1, 0.2, 0.3]}
+    found = plan({"with": twice, "sampler": sampler, "trials": 3}, problem=clusters, learning_rates=rates)
+    for one in found.cells:
+        assert len({trial.id for trial in one.tune_trials}) == 3
+
+
+def test_more_settings_than_there_are_is_an_error(plan: MakePlan) -> None:
+    narrow = {"sgd": {"low": 1.0, "high": 1.0011}, "momentum": 0.1}
+    with pytest.raises(UserError, match=r"tuning.trials: there are only \d+ different settings"):
+        plan({"sampler": "random", "trials": 200}, learning_rates=narrow)
+
+
+def test_however_few_are_kept_one_goes_on(plan: MakePlan) -> None:
+    found = cell(plan({"stop": {"after": [3], "keep": 1e-10}}), "bp-sgd")
+    scores = {at_rung(trial.id, 3): 0.5 for trial in found.tune_trials}
+    assert len(found.stopped(scores)) == 3

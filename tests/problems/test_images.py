@@ -15,6 +15,7 @@ from dfa_tune.problems.images import (
     density,
     digest,
     every,
+    hold_out,
     hold_out_by_class,
     moments,
     permuted,
@@ -78,6 +79,8 @@ def test_the_same_images_are_held_out_each_time() -> None:
 def test_classes_too_small_to_hold_anything_out_are_refused() -> None:
     with pytest.raises(UserError, match="no class has 6 training images"):
         hold_out_by_class(some_images([5, 5, 3]))
+    with pytest.raises(UserError, match="5 training images"):
+        hold_out(some_images([3, 2]))
 
 
 @given(count=st.integers(1, 20), samples=st.integers(1, 70), seed=st.integers(0, 99))

@@ -31,7 +31,7 @@ class Optimizer(Base):
         self.parameter.baddbmm_(x, gradient.delta * learning_rate, alpha=-gradient.scale)
 
     def formula(self, learning_rate: Tensor, t: int | Tensor) -> tuple[Any, ...]:
-        """The state (P, D, H) and the learning rates, for kernels."""
+        """The learning rates, for kernels; there is no state."""
         from dfa_tune.learning.optimizers import _kernels
 
         return _kernels.SGD(_kernels.rates(learning_rate))

@@ -32,7 +32,7 @@ class RetryPolicy:
         deaths = self._deaths[pack.id] = self._deaths.get(pack.id, 0) + 1
         if deaths <= self._retries:
             return [pack]
-        return self._halves(pack, deaths=self._retries - 1)  # one more death each, and the halves are split
+        return self._halves(pack, deaths=self._retries - 1)  # each half is retried once more, then split
 
     def too_large(self, pack: Pack) -> list[Pack]:
         """The pack does not fit into the memory of its worker, or of its GPU."""

@@ -155,7 +155,7 @@ class Checkpoints:
     def packs(self) -> dict[str, Begun]:
         """What each checkpoint says of its pack, by pack id; reads the headers of new files only."""
         names = [name for name in self._folder.files() if name.endswith(SUFFIX)]
-        ids = [name.removesuffix(SUFFIX) for name in names if not name.startswith(".")]
+        ids = [name.removesuffix(SUFFIX) for name in names]
         self._known = {pack: self._known.get(pack) or self._begun(pack) for pack in ids}
         return {pack: begun for pack, begun in self._known.items() if begun is not None}
 
