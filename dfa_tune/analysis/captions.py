@@ -17,7 +17,7 @@ def caption(results: SweepResults) -> str:
     diverged = results.finals.loc[results.finals["diverged"].astype(bool), "trial_id"].nunique()
     counted = f" Repetitions that diverged ({diverged}) count with their last accuracy." if diverged else ""
     if exploded := explosions(results):
-        counted += f" Diverged, or fell to chance: {'; '.join(map(str, exploded))}."
+        counted += f" Diverged, or fell back towards chance: {'; '.join(map(str, exploded))}."
     return f"{_intervals(repetitions)}{counted} {about_data(results)}"
 
 

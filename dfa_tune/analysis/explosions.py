@@ -1,4 +1,4 @@
-"""Repetitions that exploded: diverged, or fell to chance after having left it.
+"""Repetitions that exploded: diverged, or fell back towards chance.
 
 They are rare and far from all others, and break every test of a mean. So they are counted wherever a method's
 mean is shown.

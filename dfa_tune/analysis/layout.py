@@ -45,7 +45,7 @@ def finish(figure: Figure, results: SweepResults, note: str = "") -> Figure:
     figure.legend(handles=handles, loc="outside right center", fontsize=SMALL, handlelength=3.4)
     crosses = [line for ax in figure.axes for line in ax.lines if line.get_marker() == "x"]
     if any(np.size(line.get_xdata()) for line in crosses):
-        note = f"A cross marks a trial that diverged, or fell to chance. {note}"
+        note = f"A cross marks a trial that diverged, or fell back towards chance. {note}"
     return caption_below(figure, f"{caption(results)} {note}")
 
 

@@ -230,7 +230,7 @@ def _by_method(results: SweepResults, part: pd.DataFrame) -> Iterator[tuple[str,
 
 
 def _cross_out(ax: Axes, part: pd.DataFrame, x: str, y: str) -> None:
-    """A cross on each repetition that diverged, or fell to chance."""
+    """A cross on each repetition that diverged, or fell back towards chance."""
     lost = part[part["exploded"].astype(bool)]
     ax.plot(lost[x], lost[y], "x", color="black", markersize=7, zorder=5)
 

@@ -10,7 +10,7 @@ import pandas as pd
 from dfa_tune.config.schema import DEFAULT_WINDOW
 from dfa_tune.planning.tuning import at_rung
 
-NEAR_CHANCE = 0.02  # a final accuracy at most so far above chance has fallen to it
+NEAR_CHANCE = 0.02  # a final accuracy at most so far above chance has fallen back to it
 TEST_NOISE = 4.0  # standard deviations of a test of a random guess; within them a trial has not left chance
 
 
@@ -65,12 +65,14 @@ def final(rows: pd.DataFrame) -> pd.Series:
 
 
 def fallen(ends: pd.DataFrame) -> pd.Series:
-    """Whether each trial fell to within two points of chance after having left it.
+    """Whether each trial fell back towards chance after having left it: to within two points of it, or by
+    more than the noise of a test beyond half of its way up.
 
     ends: one row per trial with its last finite test `accuracy`, its highest one (`peak`), the accuracy of a
         random guess (`chance`) and `test_samples`, the tuples of a test. A trial has left chance where its
         peak is above those two points by more than the noise of such a test.
     """
-    near = ends["chance"] + NEAR_CHANCE
     noise = TEST_NOISE * np.sqrt(ends["chance"] * (1 - ends["chance"]) / ends["test_samples"])
-    return (ends["accuracy"] <= near) & (ends["peak"] > near + noise)
+    learnt = ends["peak"] - ends["chance"]
+    kept = ends["accuracy"] - ends["chance"]
+    return (kept <= np.maximum(NEAR_CHANCE, learnt / 2 - noise)) & (learnt > NEAR_CHANCE + noise)

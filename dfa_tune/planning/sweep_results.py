@@ -130,8 +130,8 @@ class SweepResults:
         """One row per repetition and cell: how it ended.
 
         Columns: cell, trial_id, method, the axes, learning_rate, seed, accuracy (the last finite test
-        accuracy, NaN where there never was one), diverged and exploded (diverged, or
-        fell to chance: see `scores.fallen`).
+        accuracy, NaN where there never was one), diverged and exploded (diverged, or fell back towards
+        chance: see `scores.fallen`).
         """
         constant = ["cell", "trial_id", "method", *self.axis_names, "learning_rate", "seed"]
         if self.repeat_rows.empty:

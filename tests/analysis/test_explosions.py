@@ -5,11 +5,11 @@ from dfa_tune.analysis.explosions import Explosions, explosions
 from dfa_tune.analysis.tables import summary_table
 
 
-def test_a_repetition_that_diverges_or_falls_to_chance_is_counted_in_tables_and_captions(
+def test_a_repetition_that_diverges_or_falls_back_is_counted_in_tables_and_captions(
     plan, trained, learning
 ) -> None:
-    tiny = plan("repetitions=4", "problem.test_samples=10000")
-    diverges, falls, never_left, wobbles = tiny.sweep.repetition_seeds
+    tiny = plan("repetitions=5", "problem.test_samples=10000")
+    diverges, falls, loses_most, never_left, wobbles = tiny.sweep.repetition_seeds
 
     def accuracy(trial, epoch):
         if trial.method.rule == "bp" or trial.stage == "tune":
@@ -19,17 +19,20 @@ def test_a_repetition_that_diverges_or_falls_to_chance_is_counted_in_tables_and_
             diverges: None if last else 0.7,
             falls: 0.52 if last else 0.7,
             never_left: 0.505,
-            wobbles: 0.53 if last else 0.7,  # three points above chance
+            loses_most: 0.57
+            if last
+            else 0.7,  # less than half of 20 points, and a test's noise
+            wobbles: 0.59 if last else 0.7,
         }[trial.seed]
 
     results = trained(tiny, accuracy)
-    assert explosions(results) == [Explosions("dfa-sgd", 2, 4)]
+    assert explosions(results) == [Explosions("dfa-sgd", 3, 5)]
     assert [(row["method"], row["exploded"]) for row in summary_table(results)] == [
         ("bp-sgd", 0),
-        ("dfa-sgd", 2),
+        ("dfa-sgd", 3),
     ]
-    # Clopper and Pearson's interval of 2 in 4 is 6.76% to 93.24%
-    assert "dfa-sgd exploded in 2 of 4 (7% to 93%)" in caption(results)
+    # Clopper and Pearson's interval of 3 in 5 is 14.66% to 94.73%
+    assert "dfa-sgd exploded in 3 of 5 (15% to 95%)" in caption(results)
 
 
 def test_what_a_small_test_set_shows_by_chance_has_not_left_chance(plan, trained, learning) -> None:
