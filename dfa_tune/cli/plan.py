@@ -93,7 +93,7 @@ def plan(
 
 def _tuning_text(sweep: Sweep) -> str:
     """What learning rates are chosen by: "test_accuracy, mean of the last 10 of 20 epochs and of 3 seeds"."""
-    tested = sorted({p.rows for point in sweep.points for p in (point, point.tuned_at or point)})
+    tested = sorted({p.rows for point in sweep.points for p in point.both})
     every = any(point.training.evaluate_every > 1 for point in sweep.points)
     epochs = "tested epochs" if every else "epochs"
     window, rows = sweep.tuning.window or 0, " or ".join(map(str, tested))

@@ -17,15 +17,15 @@ from pydantic import Field, StrictFloat, StrictInt, model_validator
 
 from dfa_tune.bundled import bundled
 from dfa_tune.config import yaml_file
+from dfa_tune.config.schema import Natural
 from dfa_tune.config.validation import Path as KeyPath
 from dfa_tune.config.validation import Source
 from dfa_tune.errors import UserError, did_you_mean
 from dfa_tune.learning.settings import Positive, Settings
 
-Natural = Annotated[int, Field(ge=1, strict=True)]
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Value = str | StrictInt | StrictFloat | list[StrictInt]  # of an axis; a list is one value of `hidden`
-Names = Annotated[list[str], Field(min_length=1)]
+MethodNames = Annotated[list[str], Field(min_length=1)]
 MAX_PARTS = 10_000  # combinations of one claim
 
 
@@ -135,8 +135,8 @@ class Spread(Claim):
     """The methods in `of` vary more between repetitions than those in `over`, at the point `at`."""
 
     kind: Literal["spread"]
-    of: Names
-    over: Names
+    of: MethodNames
+    over: MethodNames
     at: dict[str, Any] = Field(default_factory=dict)
 
     @property
@@ -149,7 +149,7 @@ class RatesRatio(Claim):
     """The tuned learning rates of the methods differ by a factor of at least `ratio`, at the point `at`."""
 
     kind: Literal["rates"]
-    methods: Names
+    methods: MethodNames
     ratio: Positive
     at: dict[str, Any] = Field(default_factory=dict)
 

@@ -53,9 +53,14 @@ class Point:
     tuned_at: Point | None = None
 
     @property
+    def both(self) -> tuple[Point, Point]:
+        """The point itself, and the one at which its learning rates are tuned."""
+        return self, self.tuned_at or self
+
+    @property
     def rows(self) -> int:
         """The number of evaluated epochs of a trial: every N-th, and the last."""
-        return -(-self.training.epochs // self.training.evaluate_every)
+        return self.training.tests
 
     @property
     def dataset(self) -> str | None:
@@ -230,7 +235,7 @@ def _point(
         Point(
             problem=p.resolved(),
             network=n,
-            training=_resolved(t, p),
+            training=t.resolved(p.samples, p.loss),
             optimizers={
                 name: given.model_dump(exclude_unset=True, exclude_none=True)
                 for name, given in zip(optimizers, o, strict=True)
@@ -241,15 +246,9 @@ def _point(
     return own if own == tuned else Point(**vars(own) | {"tuned_at": tuned})
 
 
-def _resolved(training: Training, problem: ProblemSettings) -> Training:
-    """The training with the defaults that depend on the problem written out."""
-    size = problem.samples if training.batch_size == "full" else training.batch_size
-    return training.model_copy(update={"batch_size": size, "loss": training.loss or problem.loss})
-
-
 def _check_loss(points: Iterable[Point], source: Source) -> None:
     """Raises UserError where the softmax of `cross_entropy` would be over a single output."""
-    for point in (p for each in points for p in (each, each.tuned_at or each)):
+    for point in (p for each in points for p in each.both):
         if point.training.loss == "cross_entropy" and point.problem.outputs == 1:
             raise source.error(
                 ("training", "loss"),
@@ -262,9 +261,7 @@ def _check_loss(points: Iterable[Point], source: Source) -> None:
 def _check_depth(points: Iterable[Point], chosen: Iterable[Method], source: Source) -> None:
     """Raises UserError where a rule that is defined for one hidden layer meets a deeper network."""
     single = [method for method in chosen if RULES[method.rule].single_hidden]
-    deep = [
-        point for point in points if max(len(p.network.hidden) for p in (point, point.tuned_at or point)) > 1
-    ]
+    deep = [point for point in points if max(len(p.network.hidden) for p in point.both) > 1]
     if single and deep:
         raise source.error(
             ("network", "hidden"),

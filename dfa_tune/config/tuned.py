@@ -253,7 +253,7 @@ def check_trials(
 
 def check_rungs(space: Space, points: Iterable[Point], source: Source) -> None:
     """Raises UserError where a trial has no row at an epoch after which trials are stopped, or ends there."""
-    for training in (p.training for each in points for p in (each, each.tuned_at or each)):
+    for training in (p.training for each in points for p in each.both):
         every, epochs = training.evaluate_every, training.epochs
         for rung in space.tuning.rungs:
             if rung >= epochs or rung % every:

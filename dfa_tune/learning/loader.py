@@ -14,11 +14,10 @@ from dfa_tune.learning.first_layer.dense import DenseSource
 from dfa_tune.learning.first_layer.sparse import ColumnSums, SparseItems, SparseSource
 from dfa_tune.learning.first_layer.table import Table, TableSource, pays
 from dfa_tune.learning.network import PackedNetwork
-from dfa_tune.learning.settings import Training
+from dfa_tune.learning.settings import TESTED_AT_ONCE, Training
 from dfa_tune.problems.epoch_sample import EpochSample, FinalTest, Problem
 from dfa_tune.problems.validation import check_items, check_sample
 
-TEST_CHUNK = 256  # tuples tested at once: they stay in the cache, and the order of sums is fixed
 AnyBatches = TypeVar("AnyBatches", bound=Batches)
 
 
@@ -76,8 +75,8 @@ class Loader:
         return batches.load(self._ahead[epoch])
 
     def test(self, epoch: int) -> tuple[Batches, int]:
-        """The batches of an epoch's test, of TEST_CHUNK tuples each, and the number of tuples in all."""
-        problem, tests = self._problem, -(-self._training.epochs // self._training.evaluate_every)
+        """The batches of an epoch's test, of TESTED_AT_ONCE tuples each, and the number of tuples in all."""
+        problem, tests = self._problem, self._training.tests
         final = problem.settings.final_samples
         draw = problem.test
         if final is not None and epoch == self._training.epochs:
@@ -89,7 +88,7 @@ class Loader:
         tuples = (
             samples * tests if final is None else (problem.settings.test_samples or 0) * (tests - 1) + final
         )
-        return self._batches(drawn, min(TEST_CHUNK, samples), tuples, Batches), samples
+        return self._batches(drawn, min(TESTED_AT_ONCE, samples), tuples, Batches), samples
 
     def _drawn(self, epoch: int) -> list[EpochSample]:
         return self._ahead.pop(epoch, None) or self._draw(epoch)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, create_model, field_validator
 
@@ -13,6 +13,7 @@ from dfa_tune.registry import ACTIVATIONS, OPTIMIZERS
 Width = Annotated[int, Field(ge=1, le=1_000_000, strict=True)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+TESTED_AT_ONCE = 256  # tuples: they stay in the cache, and the order of sums is fixed
 
 
 class Settings(BaseModel):
@@ -63,6 +64,16 @@ class Training(Settings):
     device: Literal["auto", "cpu", "cuda"] = "auto"  # auto: a GPU where Ray offers one
     # epochs from one test to the next
     evaluate_every: Annotated[int, Field(ge=1, le=1_000_000, strict=True)] = 1
+
+    @property
+    def tests(self) -> int:
+        """How often a trial is tested: after every N-th epoch, and after the last."""
+        return -(-self.epochs // self.evaluate_every)
+
+    def resolved(self, samples: int, loss: LossName) -> Self:
+        """The same with the defaults written out that depend on the problem: on its samples, and its loss."""
+        size = samples if self.batch_size == "full" else self.batch_size
+        return self.model_copy(update={"batch_size": size, "loss": self.loss or loss})
 
 
 Average = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]  # 0: no memory; 1 would never change

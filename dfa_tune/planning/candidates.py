@@ -58,12 +58,10 @@ def apply(trial: Trial, values: Values) -> Trial:
             training = training.model_copy(update={name: value})
         elif group:
             options[name] = value
-    size = trial.problem.samples if training.batch_size == "full" else training.batch_size
-    training = training.model_copy(update={"batch_size": size, "loss": training.loss or trial.problem.loss})
     return replace(
         trial,
         network=network,
-        training=training,
+        training=training.resolved(trial.problem.samples, trial.problem.loss),
         options=options,
         learning_rate=values.get(LEARNING_RATE, trial.learning_rate),
     )

@@ -93,7 +93,7 @@ def _untestable(term: Term, space: str, plan: Plan) -> str:
         if column in FEEDBACK_ONLY and RULES[cell.method.rule].transport is None:
             return f"can never be tested: {cell.method.name} has no feedback, so its {column} is null"
     training = cell.repeats[0].training
-    rows = -(-training.epochs // training.evaluate_every)
+    rows = training.tests
     for key, wanted in (("first", term.first or 1), ("last", term.last)):
         if wanted > rows:
             return f"{key}: {wanted}, but a trial of {space} has {rows} rows; valid: 1 to {rows}"

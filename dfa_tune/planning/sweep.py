@@ -92,7 +92,7 @@ class Sweep:
     @property
     def datasets(self) -> tuple[str, ...]:
         """The data sets that the points need, each once."""
-        points = [p for point in self.points for p in (point, point.tuned_at or point)]
+        points = [p for point in self.points for p in point.both]
         return tuple(dict.fromkeys(point.dataset for point in points if point.dataset is not None))
 
     @property
@@ -107,7 +107,7 @@ class Sweep:
     @cached_property
     def plugins(self) -> dict[str, list[Plugin]]:
         """The plugins that its trials use, by kind ("rule")."""
-        points = [p for point in self.points for p in (point, point.tuned_at or point)]
+        points = [p for point in self.points for p in point.both]
         tuned = self.further.get("network.activation")
         return used_plugins(
             self.methods,
@@ -143,7 +143,7 @@ def same_methods(sweep: Sweep) -> list[tuple[Method, Method]]:
     There the only matrix of feedback lies above the hidden layer, and the error that it carries down is that
     of the output in both. Their trials have ids of their own, so both are trained.
     """
-    if any(len(p.network.hidden) > 1 for point in sweep.points for p in (point, point.tuned_at or point)):
+    if any(len(p.network.hidden) > 1 for point in sweep.points for p in point.both):
         return []
     pairs = [(replace(method, rule="dfa"), method) for method in sweep.methods if method.rule == "fa"]
     return [(dfa, fa) for dfa, fa in pairs if dfa in sweep.methods]
@@ -274,7 +274,7 @@ def _variant_of(name: str | None, source: Source) -> str | None:
 
 def _window(given: int | None, points: Sequence[Point], source: Source) -> int:
     """The number of rows that a score averages; a point with fewer than the default averages all it has."""
-    rows = [p.rows for point in points for p in (point, point.tuned_at or point)]
+    rows = [p.rows for point in points for p in point.both]
     if given is not None and given > min(rows):
         raise source.error(
             ("tuning", "window"),

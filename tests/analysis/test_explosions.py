@@ -19,9 +19,7 @@ def test_a_repetition_that_diverges_or_falls_back_is_counted_in_tables_and_capti
             diverges: None if last else 0.7,
             falls: 0.52 if last else 0.7,
             never_left: 0.505,
-            loses_most: 0.57
-            if last
-            else 0.7,  # less than half of 20 points, and a test's noise
+            loses_most: 0.57 if last else 0.7,  # less than half of 20 points, and a test's noise
             wobbles: 0.59 if last else 0.7,
         }[trial.seed]
 

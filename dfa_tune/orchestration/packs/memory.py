@@ -9,11 +9,11 @@ from itertools import pairwise
 from operator import mul
 from pathlib import Path
 
+from dfa_tune.learning.settings import TESTED_AT_ONCE
 from dfa_tune.planning.trial import Trial
 from dfa_tune.registry import OPTIMIZERS, RULES
 
 WORKER_BYTES = 800 * 2**20  # of a process that has imported torch and Ray, before any pack
-TESTED_AT_ONCE = 256  # tuples, at most
 MEASURED = 6  # tensors as large as the weights while alignments are measured: gradients, steps, products
 ACTIVATIONS = 6  # tensors (B, H) of a step that exist at once: preactivations, slopes, deltas, products
 SMALL_GPU_BYTES = 8 * 2**30  # assumed if the driver has no GPU to ask; a pack that is too large is split

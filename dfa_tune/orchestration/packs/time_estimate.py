@@ -43,9 +43,8 @@ def work(trial: Trial) -> float:
     weights = sum(a * b for a, b in pairwise(widths))
     samples, epochs = trial.problem.samples, trial.training.epochs
     steps = -(-samples // int(trial.training.batch_size))
-    tests = -(-epochs // trial.training.evaluate_every)
     test = trial.problem.test_samples or 0
-    tested = test * (tests - 1) + (trial.problem.final_samples or test)
+    tested = test * (trial.training.tests - 1) + (trial.problem.final_samples or test)
     flops = 2 * weights * (2 * samples * epochs + tested)
     units = sum(trial.network.hidden) * samples * epochs
     return float(flops / FLOPS_A_SECOND + steps * epochs * SECONDS_A_STEP + units * SECONDS_A_UNIT)
