@@ -8,10 +8,17 @@ from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import NullLocator
 
-from dfa_tune.analysis.drawn_axes import LAYERS, WIDTH, drawn_axes, number, values_of, with_layers
-from dfa_tune.analysis.panels import LABELS
+from dfa_tune.analysis.drawn_axes import (
+    LAYERS,
+    WIDTH,
+    drawn_axes,
+    length,
+    places_of,
+    values_of,
+    with_layers,
+)
+from dfa_tune.analysis.panels import label_across
 from dfa_tune.errors import UserError, did_you_mean
 from dfa_tune.planning.sweep_results import SweepResults
 
@@ -38,26 +45,14 @@ class Along:
         """Where each value of the axis across lies: at the number that it is, or one beside the other."""
         if self.x is None:
             return {None: 0.0}
-        values = values_of(results, self.x, table)
-        numbers = [number(value) for value in values]
-        if None in numbers:
-            return {value: float(at) for at, value in enumerate(values)}
-        return {value: float(one or 0.0) for value, one in zip(values, numbers, strict=True)}
+        return places_of(values_of(results, self.x, table))
 
     def label_across(self, ax: Axes, places: dict[Any, float]) -> None:
-        """The label and the ticks of the axis across; a logarithmic scale beyond a factor of 8."""
+        """The label and the ticks of the axis across; none without one."""
         if self.x is None:
             ax.set_xticks([])
-            return
-        ax.set_xlabel(LABELS.get(self.x, self.x.replace("_", " ")))
-        at = list(places.values())
-        numeric = all(number(value) is not None for value in places)
-        if numeric and at[0] > 0 and at[-1] / at[0] > 8:
-            ax.set_xscale("log")
-        elif not numeric:
-            ax.set_xlim(-0.5, len(at) - 0.5)
-        ax.set_xticks(at, [f"{one:g}" if numeric else str(value) for value, one in places.items()])
-        ax.xaxis.set_minor_locator(NullLocator())
+        else:
+            label_across(ax, self.x, places)
 
 
 def along(results: SweepResults, x: str | None, panels: str | None, option: str) -> Along:
@@ -78,7 +73,9 @@ def along(results: SweepResults, x: str | None, panels: str | None, option: str)
             names = [name for name in names if name != "hidden"]
     names = list(dict.fromkeys(names))
     if across is None:
-        across = max((n for n in names if n != beside), key=lambda n: _length(results, n), default=None)
+        cells = table_with(results, pd.DataFrame([cell.axes for cell in results.plan.cells]))
+        others = (name for name in names if name != beside)
+        across = max(others, key=lambda name: length(results, name, cells), default=None)
     return Along(across, beside, tuple(name for name in names if name not in (across, beside)))
 
 
@@ -91,19 +88,6 @@ def points(results: SweepResults, table: pd.DataFrame, names: tuple[str, ...]) -
     """The combinations of the columns' values that are in `table`, in the order of figures."""
     values = [values_of(results, name, table) or [None] for name in names]
     return [dict(zip(names, found, strict=True)) for found in itertools.product(*values)]
-
-
-def rows_at(table: pd.DataFrame, point: dict[str, Any]) -> pd.DataFrame:
-    """The rows at a point; one with a null there is of a method that the axis does not concern."""
-    for name, value in point.items():
-        table = table[(table[name] == value) | table[name].isna()]
-    return table
-
-
-def _length(results: SweepResults, name: str) -> tuple[bool, int]:
-    table = table_with(results, pd.DataFrame([cell.axes for cell in results.plan.cells]))
-    values = values_of(results, name, table)
-    return all(number(value) is not None for value in values), len(values)
 
 
 def _known(results: SweepResults, name: str | None, option: str) -> str | None:

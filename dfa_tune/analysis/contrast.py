@@ -15,8 +15,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from dfa_tune.analysis import for_paper
-from dfa_tune.analysis.along_axis import Along, along, points, rows_at, table_with
+from dfa_tune.analysis.along_axis import Along, along, points, table_with
 from dfa_tune.analysis.default_figure import point_title
+from dfa_tune.analysis.drawn_axes import rows_at
 from dfa_tune.analysis.layout import same_scale
 from dfa_tune.analysis.statistics import t_interval
 from dfa_tune.analysis.styles import COLOURS, GREY, LINES, MARKERS

@@ -11,7 +11,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from dfa_tune.analysis import layout, panels
-from dfa_tune.analysis.drawn_axes import drawn_axes, number, values_of, with_layers
+from dfa_tune.analysis.drawn_axes import drawn_axes, length, rows_at, values_of, with_layers
 from dfa_tune.analysis.styles import TITLE
 from dfa_tune.planning.sweep_results import SweepResults
 
@@ -34,7 +34,7 @@ def default(results: SweepResults) -> Figure:
     finals, rows = (with_layers(t) if apart else t for t in (results.finals, results.repeat_rows))
     curves = _by_point(results, rows, names)
     curves, left_out = choose(curves, CURVE_PANELS if len(curves) <= CURVE_PANELS else FEW_CURVES)
-    axis = max(names, key=lambda name: _length(results, name, finals), default=None)
+    axis = max(names, key=lambda name: length(results, name, finals), default=None)
     ends = _by_point(results, finals, [name for name in names if name != axis])
     shown, note = choose(ends, FINAL_PANELS)
     note = note or left_out
@@ -52,13 +52,6 @@ def default(results: SweepResults) -> Figure:
     if axis is not None:  # else the only other panel has accuracy across
         layout.same_scale(axes[len(curves) :])
     return layout.finish(figure, results, note)
-
-
-def _length(results: SweepResults, name: str, finals: pd.DataFrame) -> tuple[bool, int]:
-    """By what an axis is chosen: numbers before words, then the number of its values."""
-    values = values_of(results, name, finals)
-    numeric = len(values) > 1 and all(number(value) is not None for value in values)
-    return numeric, len(values)
 
 
 def choose(items: Sequence[T], most: int) -> tuple[list[T], str]:
@@ -104,9 +97,7 @@ def _by_point(results: SweepResults, part: pd.DataFrame, names: list[str]) -> li
     found = []
     for point in itertools.product(*values):
         own = dict(zip(names, point, strict=True))
-        concerned = pd.concat([part[name] == value for name, value in own.items()], axis=1)
-        everywhere = part[names].isna()
-        rows = part[(concerned.to_numpy() | everywhere.to_numpy()).all(axis=1)]
+        rows = rows_at(part, own)
         if not rows[names].isna().any(axis=1).all():
             found.append((point_title(own), rows))
     return found

@@ -6,6 +6,7 @@ layers there are, and how wide they are.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -44,6 +45,27 @@ def number(value: Any) -> float | None:
     if isinstance(value, bool):
         return None
     return float(value) if isinstance(value, int | float) or str(value).isdecimal() else None
+
+
+def places_of(values: Sequence[Any]) -> dict[Any, float]:
+    """Where each value lies on an axis: at the number that it is; words lie one beside the other."""
+    numbers = [number(value) for value in values]
+    if None in numbers:
+        return {value: float(at) for at, value in enumerate(values)}
+    return {value: float(one or 0.0) for value, one in zip(values, numbers, strict=True)}
+
+
+def length(results: SweepResults, name: str, table: pd.DataFrame) -> tuple[bool, int]:
+    """By what the axis across is chosen: numbers before words, then how many values it has in `table`."""
+    values = values_of(results, name, table)
+    return len(values) > 1 and all(number(value) is not None for value in values), len(values)
+
+
+def rows_at(table: pd.DataFrame, point: Mapping[str, Any]) -> pd.DataFrame:
+    """The rows at a point; one with a null there is of a method that the axis does not concern."""
+    for name, value in point.items():
+        table = table[(table[name] == value) | table[name].isna()]
+    return table
 
 
 def _is_grid(results: SweepResults) -> bool:

@@ -6,15 +6,15 @@ Student's t; those of accuracies and errors are drawn between 0 and 1.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, NullLocator
 
-from dfa_tune.analysis.drawn_axes import number, values_of
+from dfa_tune.analysis.drawn_axes import number, places_of, values_of
 from dfa_tune.analysis.statistics import t_half_width, t_interval
 from dfa_tune.analysis.styles import GREY, SMALL, styles
 from dfa_tune.planning.plan import Cell
@@ -109,12 +109,10 @@ def final_by_axis(
 
     A method that the axis does not concern is a level line.
     """
-    values = values_of(results, axis, finals)
-    numbers = [number(value) for value in values]
-    numeric = None not in numbers
-    places = [float(one) if numeric else float(at) for at, one in enumerate(numbers)]  # type: ignore[arg-type]
+    places = places_of(values_of(results, axis, finals))
+    numeric = all(number(value) is not None for value in places)
     shown = 1 - finals["accuracy"] if error else finals["accuracy"]
-    placed = finals.assign(at=finals[axis].map(dict(zip(values, places, strict=True))), shown=shown)
+    placed = finals.assign(at=finals[axis].map(places), shown=shown)
     look, groups = styles(results), list(_by_method(results, placed))
     for index, (name, part) in enumerate(groups):
         style = look[name]
@@ -133,8 +131,7 @@ def final_by_axis(
         }
         ax.errorbar(x + aside, mean, yerr=[low, high], ms=5, linewidth=1.4, capsize=2.5, **line)
         _cross_out(ax, part.assign(at=part["at"] + aside), "at", "shown")
-    ax.set_xlabel(LABELS.get(axis, axis.replace("_", " ")))
-    _set_ticks(ax, values, places, numeric)
+    label_across(ax, axis, places)
     metric, limits = "test_error" if error else "test_accuracy", ax.get_ylim()
     dress(ax, results, metric, empty=finals.empty)
     if _far([1 - level if error else level for level in results.chance], limits):
@@ -235,11 +232,17 @@ def _cross_out(ax: Axes, part: pd.DataFrame, x: str, y: str) -> None:
     ax.plot(lost[x], lost[y], "x", color="black", markersize=7, zorder=5)
 
 
-def _set_ticks(ax: Axes, values: list[Any], places: list[float], numeric: bool) -> None:
-    """Ticks at the values themselves; a logarithmic scale where they span more than a factor of 8."""
-    if numeric and places and places[0] > 0 and places[-1] / places[0] > 8:
+def label_across(ax: Axes, axis: str, places: Mapping[Any, float]) -> None:
+    """The label of the axis across, and ticks at its values; a logarithmic scale beyond a factor of 8.
+
+    places: where each value lies, see `drawn_axes.places_of`
+    """
+    ax.set_xlabel(LABELS.get(axis, axis.replace("_", " ")))
+    at = list(places.values())
+    numeric = all(number(value) is not None for value in places)
+    if numeric and at and at[0] > 0 and at[-1] / at[0] > 8:
         ax.set_xscale("log")
     if not numeric:
-        ax.set_xlim(-0.5, len(values) - 0.5)
-    ax.set_xticks(places, [f"{place:g}" for place in places] if numeric else [str(v) for v in values])
-    ax.minorticks_off()
+        ax.set_xlim(-0.5, len(at) - 0.5)
+    ax.set_xticks(at, [f"{place:g}" if numeric else str(value) for value, place in places.items()])
+    ax.xaxis.set_minor_locator(NullLocator())

@@ -7,8 +7,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 
 from dfa_tune.analysis import for_paper
-from dfa_tune.analysis.along_axis import along, points, rows_at, table_with
+from dfa_tune.analysis.along_axis import along, points, table_with
 from dfa_tune.analysis.default_figure import point_title
+from dfa_tune.analysis.drawn_axes import rows_at
 from dfa_tune.analysis.layout import same_scale
 from dfa_tune.analysis.styles import styles
 from dfa_tune.errors import UserError
