@@ -22,4 +22,4 @@ def figure(results: SweepResults) -> Figure:
     clusters.error_along(by_n, results, ended, "n")
     clusters.error_along(by_d, results, ended, "d")
     layout.same_scale([by_n, by_d])
-    return layout.finish(drawing, results)
+    return layout.finish(drawing, results, clusters.NOTE)

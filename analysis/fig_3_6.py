@@ -26,7 +26,7 @@ def figure(results: SweepResults) -> Figure:
     clusters.error_along(by_d, results, sgd, "d")
     rmsprop(extension, results, ended[ended["method"].str.endswith("-rmsprop")])
     layout.same_scale([by_n, by_d, extension])
-    return layout.finish(drawing, results)
+    return layout.finish(drawing, results, clusters.NOTE)
 
 
 def rmsprop(ax: Axes, results: SweepResults, ended: pd.DataFrame) -> None:

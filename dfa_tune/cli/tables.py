@@ -24,6 +24,7 @@ HEADINGS = {
 }
 # Student's t for one look at a mean; a confidence sequence, which holds at every look, for a claim
 INTERVALS = {"mean": "95% interval", "measured": "interval, 5% a side"}
+STATISTICS = ("mean", "sd", "measured", "criterion", "criterion_sd", "criterion_lowest")
 LEFT = ("method", "id", "claim", "source", "verdict")  # text; numbers are set to the right
 _LATEX = {
     "\\": r"\textbackslash{}",
@@ -98,7 +99,7 @@ def cell(row: Row, column: str) -> str:
     if not isinstance(value, float):
         return " ".join(printable(value).split())
     chosen = column == "learning_rate" or f"{column}_at_edge" in row  # by a tuning
-    small = 0 < abs(value) < 0.001  # a weight decay, for instance
+    small = column not in STATISTICS and 0 < abs(value) < 0.001  # a weight decay, for instance
     return f"{value:.4g}" if chosen or small else f"{value:.3f}"
 
 

@@ -197,9 +197,10 @@ def searched(
     }
     for key, parameter in own.items():
         if isinstance(parameter, Listed):  # two ways to write a value are one value
-            own[key] = Listed(
-                tuple(dict.fromkeys(written_out.get((key, one), one) for one in parameter.values))
-            )
+            first: dict[Any, Any] = {}
+            for value in parameter.values:
+                first.setdefault(written_out.get((key, value), value), value)
+            own[key] = Listed(tuple(first.values()))
     return {LEARNING_RATE: rates, **own}
 
 

@@ -92,7 +92,10 @@ def _different(
                 continue
             unknown = (one for one in _all(parameters) if _key(one) not in seen)
             if (another := next(unknown, None)) is None:
-                raise UserError(f"tuning.trials: there are only {len(seen)} different settings to draw")
+                raise UserError(
+                    f"tuning.trials: no further setting was found after {len(seen)}; valid: fewer trials, or"
+                    " wider ranges"
+                )
             values = another
         seen.add(_key(values))
         found.append(values)

@@ -11,6 +11,7 @@ from scipy import stats
 
 from dfa_tune.analysis import contrast, figures, for_paper
 from dfa_tune.analysis.along_axis import along
+from dfa_tune.analysis.drawn_axes import length
 from dfa_tune.errors import UserError
 from dfa_tune.planning.sweep_results import SweepResults
 from dfa_tune.planning.trial import Trial
@@ -104,3 +105,9 @@ def test_the_file_is_as_wide_as_a_column_with_fonts_that_publishers_take(plan, t
     assert b"/Type3" not in content
     assert f"/MediaBox [ 0 0 {for_paper.COLUMN * 72:.0f}".encode() in content
     assert Path(figures.save(figure, tmp_path, "again", formats=["pdf"])[0]).read_bytes() == content
+
+
+def test_a_number_that_does_not_vary_is_no_axis_across(plan, trained) -> None:
+    results = trained(plan("problem.k=[3]", "network.activation=[relu, tanh]"))
+    table = results.finals.assign(k=3)
+    assert length(results, "activation", table) > length(results, "k", table)

@@ -51,3 +51,13 @@ def test_doctor_says_which_data_are_multiplied_without_their_zeros(tmp_path: Pat
     texts = [check.text for check in examine(str(tmp_path), tmp_path) if check.name == "data"]
     (digits,) = [text for text in texts if text.startswith("digits")]
     assert digits.endswith("51% of their values are not zero: a CPU multiplies them densely")
+
+
+def test_a_folder_that_may_not_be_looked_at_fails(tmp_path: Path, invoke, monkeypatch) -> None:
+    def refuse(*_: object) -> bool:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "exists", refuse)  # as before Python 3.14, for any user but root
+    code, out, _ = invoke("doctor", "--results", str(tmp_path / "a"), "--data", str(tmp_path))
+    assert code == 1
+    assert "Permission denied" in out

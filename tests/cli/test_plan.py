@@ -49,3 +49,14 @@ def test_a_price_for_an_hour_gives_the_cost(tmp_path: Path) -> None:
 
 def test_the_time_on_gpus_is_not_guessed(tmp_path: Path) -> None:
     assert "unknown: no trial of this space" in plan("--nodes", "2", "--gpus", "8", tmp_path=tmp_path)
+
+
+def test_packs_are_cut_for_the_memory_of_all_machines(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dfa_tune.orchestration.cluster.session.available_cpus", lambda: 2)
+    monkeypatch.setattr("dfa_tune.orchestration.packs.memory.available_memory", lambda: 4 * 2**30)
+    many = ("--set", "learning_rates.sgd={low: 0.001, high: 1.0, points: 200}", "--nodes", "4")
+    found = re.search(r"packs +(\d+) ready", plan(*many, "--set", "training.epochs=2", tmp_path=tmp_path))
+    assert found is not None
+    assert int(found[1]) < 100  # of more than 400 trials: a pack of one where memory were a single machine's

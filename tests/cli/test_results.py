@@ -143,3 +143,16 @@ def test_a_report_that_watches_a_finished_sweep_is_written_once_and_ends(ran, tm
     os.mkfifo(tmp_path / "pipe")
     code, _, err = invoke("report", str(ran.space), "--watch", "--output", str(tmp_path / "pipe"))
     assert (code, "--watch replaces it" in err) == (2, True)
+
+
+def test_a_report_in_a_folder_that_may_not_be_looked_at_is_refused(ran, invoke, monkeypatch) -> None:
+    output, there = str(ran.results / "page.html"), Path.is_dir
+
+    def refuse(path: Path, **options: bool) -> bool:
+        if str(path) == output:
+            raise PermissionError(13, "Permission denied")
+        return there(path, **options)
+
+    monkeypatch.setattr(Path, "is_dir", refuse)  # as before Python 3.14, for any user but root
+    code, _, err = invoke("report", str(ran.space), "--results", str(ran.results), "--output", output)
+    assert (code, "cannot be written: Permission denied" in err) == (2, True)

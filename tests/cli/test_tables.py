@@ -80,3 +80,7 @@ def test_claims_are_printed_in_each_format(tmp_path, invoke) -> None:
 )
 def test_small_values_of_an_axis_are_told_apart(value: float, text: str) -> None:
     assert cell({"weight_decay": value}, "weight_decay") == text
+
+
+def test_a_spread_that_is_nothing_but_rounding_is_zero() -> None:
+    assert cell({"sd": 1.1e-16}, "sd") == "0.000"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
@@ -144,3 +145,28 @@ def test_a_space_in_the_metadata_that_is_none_is_refused_by_the_files_name(resul
     assert code == 2
     assert "the space in" in err
     assert ".parquet" in err
+
+
+def test_of_two_files_of_equal_size_a_trial_is_trained_on_its_own(tmp_path: Path) -> None:
+    draw = np.random.default_rng(0)
+    for name in "ab":
+        x, y = draw.normal(size=(30, 4)), np.arange(30) % 3
+        np.savez(tmp_path / f"{name}.npz", x_train=x, y_train=y, x_test=x, y_test=y)
+    names = [str(tmp_path / f"{name}.npz") for name in "ab"]
+    space = f"""
+name: once
+problem: {{kind: classification, dataset: {names}}}
+network: {{hidden: 8}}
+training: {{epochs: 2, batch_size: 10}}
+methods: [{{rule: bp, optimizer: sgd}}]
+learning_rates: {{sgd: 0.1}}
+repetitions: 1
+"""
+    (tmp_path / "once.yaml").write_text(space)
+    trials = Plan(load_sweep(tmp_path / "once.yaml"), {name: content_digest(name) for name in names}).due({})
+    run = RunSettings(results=str(tmp_path / "results"), name="once", owner="me", space=space)
+    work = PackRun(PackConfig(run=run, pack=Pack((trials[-1],))))
+    work.advance(60.0)
+    work.publish()
+    code, out, err = reproduce(trials[-1].id, tmp_path / "results")
+    assert (code, "b.npz" in trials[-1].problem.dataset) == (0, True), out + err

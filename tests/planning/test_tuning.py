@@ -11,7 +11,9 @@ import pandas as pd
 import pytest
 import yaml
 
+from dfa_tune.config.tuned import Listed
 from dfa_tune.errors import UserError
+from dfa_tune.planning.candidates import recorded
 from dfa_tune.planning.plan import Cell, Plan
 from dfa_tune.planning.scores import known_scores
 from dfa_tune.planning.sweep import load_sweep
@@ -383,9 +385,20 @@ def test_two_ways_to_write_a_value_are_one_setting(plan: MakePlan, sampler: str)
         assert len({trial.id for trial in one.tune_trials}) == 3
 
 
+def test_full_batches_are_those_of_each_point_wherever_they_were_tuned(plan: MakePlan) -> None:
+    clusters = {"kind": "clusters", "n": [64, 128], "d": 5, "test_samples": 50}
+    tuning = {"at": {"problem.n": 64}, "with": {"training.batch_size": ["full", 16]}}
+    found = plan(tuning, problem=clusters, methods=[{"rule": "bp", "optimizer": "sgd"}])
+    small = cell(found, "bp-sgd")
+    scores = {t.id: 0.9 if t.training.batch_size == 64 else 0.6 for t in small.tune_trials}
+    assert len(scores) == 8
+    sizes = [(one.repeat_trials(scores) or [])[0].training.batch_size for one in found.cells]
+    assert sizes == [64, 128]
+
+
 def test_more_settings_than_there_are_is_an_error(plan: MakePlan) -> None:
     narrow = {"sgd": {"low": 1.0, "high": 1.0011}, "momentum": 0.1}
-    with pytest.raises(UserError, match=r"tuning.trials: there are only \d+ different settings"):
+    with pytest.raises(UserError, match=r"tuning.trials: no further setting was found"):
         plan({"sampler": "random", "trials": 200}, learning_rates=narrow)
 
 
@@ -393,3 +406,8 @@ def test_however_few_are_kept_one_goes_on(plan: MakePlan) -> None:
     found = cell(plan({"stop": {"after": [3], "keep": 1e-10}}), "bp-sgd")
     scores = {at_rung(trial.id, 3): 0.5 for trial in found.tune_trials}
     assert len(found.stopped(scores)) == 3
+
+
+def test_a_value_that_was_null_is_null_again_from_its_column() -> None:
+    known = recorded({"network.feature_std": Listed((None, 0.1))}, {"feature_std": math.nan})
+    assert known == {"network.feature_std": None}

@@ -102,3 +102,11 @@ def test_mnist_has_the_mean_and_standard_deviation_of_the_thesis(mnist_folder: P
     assert train.pixels.mean() == pytest.approx(33.3, abs=0.05)
     assert train.pixels.std() == pytest.approx(78.6, abs=0.05)
     assert np.bincount(train.labels)[:2].tolist() == [5923, 6742]  # zeros and ones, as published
+
+
+def test_files_where_one_may_not_look_are_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> bool:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "is_file", refuse)  # as before Python 3.14, for any user but root
+    assert len(missing_files("mnist", tmp_path)) == 4

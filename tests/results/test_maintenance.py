@@ -238,3 +238,14 @@ def test_a_damaged_file_that_is_published_anew_meanwhile_is_not_set_aside(
     monkeypatch.setattr(reader, "read_files", published_meanwhile)
     assert maintenance.set_aside(store) == []
     assert store.done() == {"a"}
+
+
+def test_a_file_that_another_run_has_just_renamed_is_left_to_it(store, epochs, rows, monkeypatch) -> None:
+    store.publish("1", rows("a"), {})
+    shutil.copy(next(epochs.iterdir()), epochs / "_hidden.parquet")
+
+    def gone(*_: object) -> None:
+        raise FileNotFoundError
+
+    monkeypatch.setattr(type(store.epochs), "move", gone)
+    assert maintenance.set_aside(store) == []

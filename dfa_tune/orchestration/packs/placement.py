@@ -28,7 +28,7 @@ class Resources:
     max_concurrent: packs that run at once. On a cluster so many are asked for even if it has less room, since
         it may grow on demand
 
-    Raises UserError where a number is not positive; gpus_per_pack may be 0.
+    Raises UserError where one of them is not a whole number from 1; gpus_per_pack is any from 0.
     """
 
     address: str | None = None
@@ -40,8 +40,8 @@ class Resources:
     def __post_init__(self) -> None:
         for name in ("pack", "cpus_per_pack", "max_concurrent"):
             value = getattr(self, name)
-            if value not in ("auto", None) and value < 1:
-                raise UserError(f"Resources.{name} = {value}; valid: 1 or more")
+            if value not in ("auto", None) and not (isinstance(value, int) and value >= 1):
+                raise UserError(f"Resources.{name} = {value!r}; valid: 1 or more")
         if self.gpus_per_pack is not None and self.gpus_per_pack < 0:
             raise UserError(f"Resources.gpus_per_pack = {self.gpus_per_pack}; valid: 0 or more")
 

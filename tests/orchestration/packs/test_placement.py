@@ -101,7 +101,8 @@ def test_what_no_machine_has_is_refused(
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"pack": 0}, {"cpus_per_pack": 0}, {"max_concurrent": 0}, {"gpus_per_pack": -1}]
+    "wrong",
+    [{"pack": 0}, {"pack": "max"}, {"cpus_per_pack": 0}, {"max_concurrent": 0}, {"gpus_per_pack": -1}],
 )
 def test_resources_are_positive(wrong: dict[str, int]) -> None:
     with pytest.raises(UserError, match=r"Resources.*valid: \d or more"):
