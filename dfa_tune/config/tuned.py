@@ -191,17 +191,20 @@ def searched(
     own = {key: parameter for key, parameter in further.items() if concerns(key, method, point)}
     if f"optimizers.{method.optimizer}.weight_decay" in own:
         own.pop("training.weight_decay", None)
-    written_out = {
-        ("training.batch_size", "full"): point.problem.samples,
-        ("training.loss", None): point.problem.loss,
-    }
     for key, parameter in own.items():
-        if isinstance(parameter, Listed):  # two ways to write a value are one value
-            first: dict[Any, Any] = {}
-            for value in parameter.values:
-                first.setdefault(written_out.get((key, value), value), value)
-            own[key] = Listed(tuple(first.values()))
+        if isinstance(parameter, Listed) and key.startswith("training."):
+            own[key] = Listed(_distinct(key.removeprefix("training."), parameter.values, point))
     return {LEARNING_RATE: rates, **own}
+
+
+def _distinct(field: str, values: Iterable[Any], point: Point) -> tuple[Any, ...]:
+    """The values of a field of `training` without a second way to write one, such as 256 beside "full"."""
+    first: dict[Any, Any] = {}
+    for value in values:
+        training = point.training.model_copy(update={field: value})
+        meant = getattr(training.resolved(point.problem.samples, point.problem.loss), field)
+        first.setdefault(meant, value)
+    return tuple(first.values())
 
 
 def combinations(parameters: Iterable[Parameter], sampler: str) -> float:

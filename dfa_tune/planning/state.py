@@ -136,7 +136,7 @@ class SweepState:
             kept = pd.concat(self._kept, ignore_index=True) if self._kept else pd.DataFrame()
             self._kept = [kept] if len(kept) else []
             self.needed = self._judge(SweepResults(self.plan, kept.reindex(columns=JUDGED)))
-        self._extend_repetitions()
+            self._extend_repetitions()
 
     def _note(self, rows: pd.DataFrame) -> None:
         tuning = self.plan.sweep.tuning
