@@ -96,11 +96,12 @@ def save(
     SVG.
     """
     name = name or str(figure.get_label()) or "figure"
-    paths = []
-    contents, layout = {}, figure.get_layout_engine()
-    for suffix in formats:
-        contents[suffix] = rendered(figure, suffix, key)
-        figure.set_layout_engine("none")  # the next has the same layout, which takes as long as drawing it
+    paths: list[str] = []
+    layout = figure.get_layout_engine()
+    if layout is not None:
+        layout.execute(figure)  # once for all formats; savefig would draw each of them twice
+        figure.set_layout_engine(None)
+    contents = {suffix: rendered(figure, suffix, key) for suffix in formats}
     figure.set_layout_engine(layout)
     for suffix, content in contents.items():
         if isinstance(folder, Store):
