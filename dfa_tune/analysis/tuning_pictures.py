@@ -17,7 +17,7 @@ TICKS = 3  # heights that are labelled
 
 
 @dataclass(frozen=True)
-class Tried:
+class TriedRate:
     """A learning rate: its place in the picture, and what is said of it. A diverged one is at the bottom."""
 
     x: float
@@ -39,7 +39,7 @@ class Curve:
     title: str
     box: Box
     line: str
-    points: list[Tried]
+    points: list[TriedRate]
     ticks: list[tuple[float, str]]
     rates: list[tuple[float, str]]
     chosen: str
@@ -78,7 +78,7 @@ def _curve(title: str, rows: list[Row], box: Box, bottom: float, top: float) -> 
         return box.height - box.bottom - height * (score - bottom) / (top - bottom)
 
     points = [
-        Tried(
+        TriedRate(
             x=x(rate),
             y=box.height - box.bottom if row["score"] is None else y(row["score"]),
             said=f"{row['learning_rate']:g}: "

@@ -25,7 +25,7 @@ ATTEMPTS = 20  # draws of known settings in a row before the next unknown one of
 
 
 @dataclass(frozen=True)
-class Tried:
+class TriedSetting:
     """A setting and what it has shown.
 
     score: None where a trial diverged
@@ -46,7 +46,11 @@ def random_settings(parameters: Mapping[str, Parameter], count: int, seed: int) 
 
 
 def tpe_settings(
-    parameters: Mapping[str, Parameter], count: int, seed: int, known: Sequence[Tried], lower_is_better: bool
+    parameters: Mapping[str, Parameter],
+    count: int,
+    seed: int,
+    known: Sequence[TriedSetting],
+    lower_is_better: bool,
 ) -> list[Values]:
     """`count` settings that the tree-structured Parzen estimator suggests, given what is `known`.
 
@@ -128,7 +132,7 @@ def _value(parameter: Parameter, drawn: Any) -> Any:
     return parameter.values[drawn] if isinstance(parameter, Listed) else parameter.rounded(drawn)
 
 
-def _told(tried: Tried, parameters: Mapping[str, Parameter]) -> optuna.trial.FrozenTrial:
+def _told(tried: TriedSetting, parameters: Mapping[str, Parameter]) -> optuna.trial.FrozenTrial:
     """What Optuna is told of a setting: one without a final score was pruned, which is worse than any."""
     import optuna
 

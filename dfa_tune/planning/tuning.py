@@ -15,7 +15,7 @@ from dfa_tune.config.schema import Tuning as Rules
 from dfa_tune.config.schema import round_rate
 from dfa_tune.config.tuned import LEARNING_RATE, Parameter
 from dfa_tune.planning.candidates import Candidate, Values, candidate, grid
-from dfa_tune.planning.samplers import ROUND, Tried, random_settings, tpe_settings
+from dfa_tune.planning.samplers import ROUND, TriedSetting, random_settings, tpe_settings
 from dfa_tune.planning.trial import Trial
 
 # Of finished trials by trial id, and by `at_rung` of trials at the epochs after which they may be stopped
@@ -248,7 +248,7 @@ class Tuning:
         shown |= {one.id: (_number(score), epoch) for one, epoch, score in course.stopped}
         key = tuple(shown[one.id] for one in course.tried)
         if key not in self._later:
-            known = [Tried(one.values, *shown[one.id]) for one in course.tried]
+            known = [TriedSetting(one.values, *shown[one.id]) for one in course.tried]
             lower, seed = self._rules.lower_is_better, self._base.seed
             self._later[key] = self._candidates(tpe_settings(self._parameters, count, seed, known, lower))
         return self._later[key]

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dfa_tune.errors import UserError
-from dfa_tune.orchestration.driver.failure import Failure
+from dfa_tune.orchestration.driver.failed_pack import FailedPack
 from dfa_tune.orchestration.driver.notebook_display import notebook_console
 from dfa_tune.orchestration.packs.placement import Machines, find_slots
 from dfa_tune.orchestration.packs.placement import Resources as Resources
@@ -59,7 +59,7 @@ class Outcome:
     trained: int
     taken_over: int
     set_aside: list[str] = field(default_factory=list)
-    failures: list[Failure] = field(default_factory=list)
+    failures: list[FailedPack] = field(default_factory=list)
 
     @property
     def failed(self) -> dict[str, str]:
@@ -169,7 +169,7 @@ def _run_sweep(
     taken_over = state.take_over()
     state.publish_stopped()  # a run that was killed may not have come to it
     before, resources = state.count(), resources or Resources()
-    failed: list[Failure] = []
+    failed: list[FailedPack] = []
     if before.remaining:
         if begin is not None:
             begin(state)
@@ -201,7 +201,7 @@ def _train(
     resources: Resources,
     console: Console | None,
     meanwhile: Callable[[], object] | None,
-) -> list[Failure]:
+) -> list[FailedPack]:
     """One `Tuner.fit()` over all that is left; returns what failed."""
     from rich.console import Console
 
@@ -233,7 +233,7 @@ def _devices(state: SweepState) -> set[str]:
 
 def _fit(
     state: SweepState, settings: RunSettings, resources: Resources, machines: Machines, progress: Progress
-) -> list[Failure]:
+) -> list[FailedPack]:
     from ray import tune
 
     from dfa_tune.orchestration.driver.scheduler import PackScheduler

@@ -13,7 +13,7 @@ from ray.tune.search import Searcher
 
 from dfa_tune.errors import UserError
 from dfa_tune.orchestration.driver.dispatcher import Dispatcher
-from dfa_tune.orchestration.driver.failure import Failure
+from dfa_tune.orchestration.driver.failed_pack import FailedPack
 from dfa_tune.orchestration.driver.pack_leases import PackLeases
 from dfa_tune.orchestration.driver.retry_policy import RETRIES, RetryPolicy
 from dfa_tune.orchestration.driver.worker_watch import WorkerWatch
@@ -72,7 +72,7 @@ class TuneThenRepeat(Searcher):
         super().__init__()
         self.state = state
         self.running: dict[str, Running] = {}  # by the id of the Tune trial
-        self.failures: list[Failure] = []
+        self.failures: list[FailedPack] = []
         self._run = run
         self._leases = PackLeases(leases, clock)
         self._watch = WorkerWatch(leases, clock)
@@ -307,7 +307,7 @@ class TuneThenRepeat(Searcher):
         if packs:
             self._dispatcher.add_packs(packs, running.gpu)
         else:
-            self.failures.append(Failure(running.pack, why.cause, why.traceback))
+            self.failures.append(FailedPack(running.pack, why.cause, why.traceback))
 
     # -- Ray Tune's snapshots, which are never read: the Parquet files are the state --------------
 

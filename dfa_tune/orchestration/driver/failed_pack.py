@@ -8,7 +8,7 @@ from dfa_tune.orchestration.packs.pack import Pack
 
 
 @dataclass(frozen=True)
-class Failure:
+class FailedPack:
     """A pack that this run has given up. `cause` is one line, `traceback` a text or ""."""
 
     pack: Pack
