@@ -24,7 +24,8 @@ BENCHMARKS = {
     "sparse": "epochs that skip zeros against dense products, on one core and on all; ten classes",
     "clusters": "500 epochs of clusters against a DataLoader loop",
     "sweep": "24 short trials against plain Ray Tune",
-    "peers": "the same work with Ray Tune, Optuna and Hydra; what a kill costs (--group peers)",
+    "peers": "the same work with Ray Tune, Optuna and Hydra (--group peers)",
+    "kills": "what kill -9 costs with each of these (--group peers)",
     "start": "the start and end of a sweep, part by part",
     "orchestration": "10,000 trials whose training takes no time; planning and loading",
     "memory": "the peak memory of a worker",
@@ -33,7 +34,7 @@ BENCHMARKS = {
     "tuning": "halving, random settings and TPE against a grid, over 20 seeds (ten minutes on one core)",
     "gpu": "packs on a GPU against one trial per process",
 }
-NOT_BY_DEFAULT = ("peers", "accuracy", "tuning", "gpu")
+NOT_BY_DEFAULT = ("peers", "kills", "accuracy", "tuning", "gpu")
 
 
 def main() -> None:

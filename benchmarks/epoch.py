@@ -68,7 +68,8 @@ def measure(options: Options) -> list[Figure]:
         ]
 
 
-def _floor(problem: Problem, options: Options) -> Callable[[], None]:
+def floor(problem: Problem, options: Options) -> Callable[[], None]:
+    """The dense products of an epoch and its test."""
     return baselines.floor(options.samples, options.tests, problem.inputs, options.width, options.batch)
 
 
@@ -87,7 +88,7 @@ def _against_floor(problem: Problem, options: Options) -> list[Figure]:
         "plain autograd": baselines.autograd_epoch(plain(), options.batch, tested=True),
         "DataLoader loop": baselines.dataloader_epoch(plain(), options.batch, tested=True),
     }
-    taken = beside("floor", _floor(problem, options), functions, options.repeats)
+    taken = beside("floor", floor(problem, options), functions, options.repeats)
     limits: dict[str, tuple[float, float] | None] = dict.fromkeys(functions, (1.5, 1.3))
     limits |= dict.fromkeys(("bp sgd", "dfa sgd"), (1.25, 1.10))
     limits |= {name: (0.75, 0.60) for name in functions if name.endswith("bfloat16")}

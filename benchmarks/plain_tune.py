@@ -19,6 +19,7 @@ from dfa_tune.orchestration.worker.pack_run import start_training
 from dfa_tune.planning.plan import Plan
 from dfa_tune.planning.sweep import load_sweep
 from dfa_tune.planning.trial import Trial
+from dfa_tune.problems.datasets import content_digest
 
 
 class OneTrial(tune.Trainable):
@@ -58,7 +59,7 @@ def fit(trials: list[Trial], folder: str, name: str) -> dict[str, float]:
 def main() -> None:
     """Run all learning rates, then the repetitions."""
     space, folder = sys.argv[1:]
-    plan = Plan(load_sweep(space), "0" * 16)
+    plan = Plan(load_sweep(space), content_digest("digits"))
     ray.init(address="local", include_dashboard=False, log_to_driver=False)
     scores = fit([trial for cell in plan.cells for trial in cell.tune_trials], folder, "tune")
     repeats = [trial for cell in plan.cells for trial in cell.repeat_trials(scores) or []]

@@ -3,7 +3,8 @@
     uv run python -m benchmarks.readme            # writes README.md
     uv run python -m benchmarks.readme --check    # writes nothing; exits with 1 if README.md would change
 
-The table is between two comments in the README. Nothing else is changed.
+The tables are between two comments in the README. Nothing else is changed. The one of peers has a row for
+each tool: wall times from `benchmarks/peers`, and what a kill cost from `benchmarks/kills.py`.
 """
 
 from __future__ import annotations
@@ -13,9 +14,17 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from benchmarks.peers import TITLES, Command, commands
+
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS, README = ROOT / "benchmarks" / "results.json", ROOT / "README.md"
-WITHOUT_LIMITS = ("packs", "parts", "scaling")  # of these groups, only figures with limits are shown
+WITHOUT_LIMITS = ("packs", "parts", "scaling", "7 start")  # of these, only figures with limits are shown
+PEERS = ("peers", "kills")  # groups with a table of their own
+PEERS_INTRODUCTION = """\
+The same work with other tools, each with a plain PyTorch loop that reads batches from a DataLoader or from
+tensors: wall time as a multiple of ours, lines besides the training loop, and what is trained a second time
+when all is killed with `kill -9` after four tenths of the epochs and started again (`python -m benchmarks
+peers kills`, one repeat):"""
 BEGIN, END = "<!-- benchmarks: written by benchmarks/readme.py -->", "<!-- end of benchmarks -->"
 
 
@@ -26,7 +35,9 @@ def table(figures: list[dict[str, Any]]) -> str:
     for one in sorted(figures, key=lambda figure: str(figure["group"])):
         if one["quick"]:
             raise SystemExit(f"{one['name']}: measured with --quick; measure it in full first")
-        if one["target"] is None and one["group"] in WITHOUT_LIMITS:
+        if one["target"] is None and one["group"].startswith(WITHOUT_LIMITS):
+            continue
+        if one["group"].startswith(PEERS):
             continue
         machines[
             f"{one['machine']['cpu']}, {one['machine']['cores']} cores, torch {one['machine']['torch']}"
@@ -36,6 +47,33 @@ def table(figures: list[dict[str, Any]]) -> str:
         missed = " (missed)" if one["verdict"] == "missed" else ""
         lines.append(f"| {one['name']} | {_value(one)}{missed} | {limits[0]} | {limits[1]} |")
     return "\n".join([f"Measured on {'; '.join(machines)}:", "", *lines])
+
+
+def peers_table(figures: list[dict[str, Any]]) -> str:
+    """Each tool's wall times as multiples of ours, the lines that its user writes, and the cost of a kill."""
+    measured = {one["name"]: one for one in figures if one["group"].startswith(PEERS)}
+
+    def found(*parts: str) -> str:
+        named = [one for name, one in measured.items() if all(part in name for part in parts)]
+        return _value(named[0]) if named else ""
+
+    def killed(tool: str, title: str) -> str:
+        about = f"{title}: {tool}, kill -9"
+        epochs, trials = (found(about, what) for what in ("epochs trained", "finished trials"))
+        return epochs and f"epochs: {epochs}, finished trials: {trials}"
+
+    def row(one: Command) -> str:
+        times = (
+            found(f"{title}: {one.name} / dfa_tune" if one.loader else f"{title}: dfa_tune, wall")
+            for title in TITLES.values()
+        )
+        kills = (killed(one.tool, title) if one.loader != "DataLoader" else "" for title in TITLES.values())
+        return f"| {' | '.join([one.name, *times, found(f'writes: {one.tool}'), *kills])} |"
+
+    heads = [*TITLES.values(), "lines written", *(f"{title}: trained again" for title in TITLES.values())]
+    return "\n".join(
+        [f"| | {' | '.join(heads)} |", "|---" * (1 + len(heads)) + "|", *map(row, commands("short"))]
+    )
 
 
 def _value(one: dict[str, Any]) -> str:
@@ -53,7 +91,9 @@ def main() -> None:
     head, rest = before.split(BEGIN, 1)
     tail = rest.split(END, 1)[1]
     figures = json.loads(RESULTS.read_text())["figures"]
-    after = f"{head}{BEGIN}\n\n{table(figures)}\n\n{END}{tail}"
+    after = (
+        f"{head}{BEGIN}\n\n{table(figures)}\n\n{PEERS_INTRODUCTION}\n\n{peers_table(figures)}\n\n{END}{tail}"
+    )
     if "--check" in sys.argv[1:]:
         raise SystemExit(int(after != before))
     README.write_text(after)

@@ -37,7 +37,7 @@ def measure(options: Options) -> list[Figure]:
         "trials in a pack": (TRIALS, _trials(small, repeats)),
         "hidden width": (WIDTHS, _sizes(small, repeats, [(options.k, width) for width in WIDTHS])),
         "digits k": (DIGITS, _sizes(small, repeats, [(k, options.width) for k in DIGITS])),
-        "packs at once, each on a core": (tuple(cores), _cores(small, cores)),
+        "packs at once, each on a core": (tuple(cores), _cores(cores)),
     }
     if not options.quick:
         _plot(rows)
@@ -82,7 +82,7 @@ def _sizes(options: Options, repeats: int, cases: Sequence[tuple[int, int]]) -> 
     return row
 
 
-def _cores(options: Options, counts: range) -> Row:
+def _cores(counts: range) -> Row:
     """Seconds per epoch over all packs, with so many processes at the same time."""
     seconds = []
     for count in counts:

@@ -19,7 +19,7 @@ from typing import Any
 import torch
 
 from benchmarks import baselines
-from benchmarks.epoch import DECAY, EPOCHS, start
+from benchmarks.epoch import DECAY, EPOCHS, floor, start
 from benchmarks.figures import Figure, beside, in_turn, ratio
 from benchmarks.options import Options, data_folder, parity
 from dfa_tune.learning.settings import Network, Training
@@ -47,11 +47,6 @@ def measure(options: Options) -> list[Figure]:
                 _frozen_trial(problem, given),
                 _ten_classes(given),
             ]
-
-
-def floor(problem: Problem, options: Options) -> Callable[[], None]:
-    """The dense products of an epoch and its test."""
-    return baselines.floor(options.samples, options.tests, problem.inputs, options.width, options.batch)
 
 
 def _against_floor(problem: Problem, options: Options) -> list[Figure]:

@@ -1,8 +1,8 @@
 """Ours against what a user would pick instead: plain Ray Tune, Optuna with processes, Hydra with joblib.
 
 Each of them trains the plain PyTorch loop, with a DataLoader and with tensors (`loop.py`). Two tasks: 24
-short trials, and 12 trials of MNIST parity of 3 epochs. Timed in turn are whole commands; then each is killed
-with `kill -9` half-way, and run again as its documentation says.
+short trials, and 12 trials of MNIST parity of 3 epochs. Timed in turn are whole commands. What it costs to
+kill them is measured by `benchmarks/kills.py`.
 
     uv run --group peers python -m benchmarks peers --data DIR --repeats 3
 """
@@ -11,21 +11,16 @@ from __future__ import annotations
 
 import os
 import secrets
-import signal
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
-from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-import pandas as pd
-
 from benchmarks.figures import Figure, in_turn, ratio
 from benchmarks.options import Options, data_folder
-from benchmarks.peers.loop import EPOCHS, METHODS, RATES, SEEDS
+from benchmarks.peers.loop import METHODS, RATES, SEEDS
 from benchmarks.sweep import SPACE
 
 HERE = Path(__file__).parent
@@ -42,6 +37,7 @@ learning_rates: {sgd: {low: 1.0e-2, high: 1.0e-1, points: 3}}
 repetitions: 3
 """
 SPACES = {"short": SPACE, "mnist": MNIST}
+TITLES = {"short": "24 trials of digits", "mnist": "12 trials of MNIST"}
 
 
 @dataclass(frozen=True)
@@ -91,7 +87,7 @@ class Command:
 
 
 def measure(options: Options) -> list[Figure]:
-    """Wall times, lines of code, and the cost of a kill, for both tasks."""
+    """Wall times for both tasks, and lines of code."""
     figures = []
     with data_folder(options.data) as data, tempfile.TemporaryDirectory() as name:
         for task in SPACES:
@@ -107,6 +103,11 @@ def commands(task: str) -> list[Command]:
     ]
 
 
+def trials_of(task: str) -> int:
+    """Trials of a task: of the rates, and of the repetitions."""
+    return len(METHODS) * (len(RATES[task]) + len(SEEDS))
+
+
 def _task(task: str, data: Path, folder: Path, options: Options) -> list[Figure]:
     count, repeats = iter(range(1_000)), 1 if options.quick else options.repeats
     taken = in_turn(
@@ -117,11 +118,11 @@ def _task(task: str, data: Path, folder: Path, options: Options) -> list[Figure]
         repeats,
         warm=0,
     )
-    group, trials = f"peers {task}", len(METHODS) * (len(RATES[task]) + len(SEEDS))
+    group, title = f"peers {task}", TITLES[task]
     figures = [
         Figure(
             group=group,
-            name=f"{trials} trials: dfa_tune, wall time",
+            name=f"{title}: dfa_tune, wall time",
             value=statistics.median(taken["dfa_tune"]),
             unit="s",
             low=min(taken["dfa_tune"]),
@@ -130,51 +131,10 @@ def _task(task: str, data: Path, folder: Path, options: Options) -> list[Figure]
         )
     ]
     figures += [
-        ratio(group, f"{trials} trials: {one.name} / dfa_tune", taken, one.name, "dfa_tune", at_least=True)
+        ratio(group, f"{title}: {one.name} / dfa_tune", taken, one.name, "dfa_tune", at_least=True)
         for one in commands(task)[1:]
     ]
-    for one in commands(task):
-        if one.loader in ("", "tensors"):
-            figures += _killed(
-                one, statistics.median(taken[one.name]) / 2, folder / f"killed-{one.tool}-{task}", data
-            )
     return figures
-
-
-def _killed(one: Command, after: float, folder: Path, data: Path) -> list[Figure]:
-    """What is trained twice when a run is killed after so many seconds, and run again."""
-    process = one.start(folder, data, counted=True)
-    time.sleep(after)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    time.sleep(5)  # workers notice that their driver is gone
-    log = folder / "epochs.log"
-    before = log.read_text().splitlines() if log.exists() else []
-    complete = _complete(one, folder, before)
-    one.run(folder, data, counted=True)
-    lines = log.read_text().splitlines()
-    wanted = EPOCHS[one.task] * len(METHODS) * (len(RATES[one.task]) + len(SEEDS))
-    if one.loader:
-        again = Counter(line for line in lines if line.endswith(f" {EPOCHS[one.task]}"))
-        lost = sum(again[line] > 1 for line in complete)
-    else:
-        lost = len(set(complete) - set(_complete(one, folder, lines)))
-    about = f"kill -9 after {len(before)} of {wanted} epochs"
-    group = f"peers {one.task}"
-    return [
-        Figure(
-            group=group, name=f"{one.tool}, {about}: epochs trained again", value=len(lines) - wanted, unit=""
-        ),
-        Figure(group=group, name=f"{one.tool}, {about}: finished trials trained again", value=lost, unit=""),
-    ]
-
-
-def _complete(one: Command, folder: Path, lines: list[str]) -> list[str]:
-    """The trials that are finished: the lines of their last epochs, or for ours their ids."""
-    if one.loader:
-        return [line for line in lines if line.endswith(f" {EPOCHS[one.task]}")]
-    files = list(folder.glob("*/epochs/*.parquet"))
-    return sorted(set(pd.concat(map(pd.read_parquet, files))["trial_id"])) if files else []
 
 
 def _lines() -> list[Figure]:
