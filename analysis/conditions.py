@@ -37,7 +37,8 @@ def figure(loaded: dict[str, SweepResults]) -> Figure:
     shown = [ax.get_xlim() for ax in axes if ax.lines]
     for ax in axes:
         ax.set_xlim(min((low for low, _ in shown), default=0), max((high for _, high in shown), default=1))
-    return layout.caption_below(drawing, "Each repetition, their mean, and its 95% interval (Student's t).")
+    note = "Each repetition (a cross: it exploded), their mean, and its 95% interval (Student's t)."
+    return layout.caption_below(drawing, note)
 
 
 def gaps(results: SweepResults) -> list[list[str]]:
