@@ -70,8 +70,14 @@ def _lines_of(log: Path) -> list[str]:
 
 
 def _complete(one: Command, folder: Path, lines: list[str]) -> list[str]:
-    """The trials that are finished: the lines of their last epochs, or for ours their ids."""
+    """The trials that are finished: the lines of their last epochs, or for ours their ids and seconds.
+
+    A trial of ours that is trained a second time has other seconds.
+    """
     if one.loader:
         return [line for line in lines if line.endswith(f" {EPOCHS[one.task]}")]
     files = list(folder.glob("*/epochs/*.parquet"))
-    return sorted(set(pd.concat(map(pd.read_parquet, files))["trial_id"])) if files else []
+    if not files:
+        return []
+    seconds = pd.concat(map(pd.read_parquet, files)).groupby("trial_id")["seconds"].sum()
+    return [f"{trial} {spent}" for trial, spent in seconds.items()]

@@ -35,9 +35,8 @@ def table(figures: list[dict[str, Any]]) -> str:
     for one in sorted(figures, key=lambda figure: str(figure["group"])):
         if one["quick"]:
             raise SystemExit(f"{one['name']}: measured with --quick; measure it in full first")
-        if one["target"] is None and one["group"].startswith(WITHOUT_LIMITS):
-            continue
-        if one["group"].startswith(PEERS):
+        without = PEERS if one["target"] else (*PEERS, *WITHOUT_LIMITS)
+        if one["group"].startswith(without):
             continue
         machines[
             f"{one['machine']['cpu']}, {one['machine']['cores']} cores, torch {one['machine']['torch']}"
