@@ -23,7 +23,9 @@ Shape = tuple[str, int, int]  # what a pack's trials have in common, their numbe
 
 
 def thesis(options: Options, device: str) -> Figure:
-    """Minutes for all packs of the search spaces fig_*, one after another, without Ray and its start.
+    """Minutes for all packs of the thesis' figures, one after another, without Ray and its start.
+
+    Figures as the thesis writes them; their variants (fig_3_4-no_decay and the like) are not counted.
 
     `quick`: only the first two packs of clusters.
     """
@@ -58,7 +60,7 @@ def _packs() -> list[Pack]:
 
     packs: list[Pack] = []
     for name in space_names():
-        if name.startswith("fig_"):
+        if name.startswith("fig_") and "-" not in name:
             cells = Plan(load_sweep(name)).cells
             stages = [[trial for cell in cells for trial in cell.tune_trials]]
             stages += [cell.repeats for cell in cells]  # at a rate that is not known yet, and as fast
