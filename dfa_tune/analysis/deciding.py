@@ -117,7 +117,7 @@ def decide(
         for name in dict.fromkeys(one.space for one in asked if not _mixed(one, sweep))
     }
     return [
-        _decision(one, known[one.space]) if one.space in known else Decision(claim=one.claim, verdict=NOT_RUN)
+        Decision(claim=one.claim, verdict=NOT_RUN) if _mixed(one, sweep) else _decision(one, known[one.space])
         for one in asked
     ]
 
