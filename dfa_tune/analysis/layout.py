@@ -29,7 +29,7 @@ def canvas(panels: int, results: SweepResults, heading: str = "") -> tuple[Figur
     axes: list[Axes] = list(figure.subplots(rows, columns, squeeze=False).ravel())
     for unused in axes[panels:]:
         unused.remove()
-    title = textwrap.fill(_printable(heading + results.sweep.title), int(figure.get_figwidth() * 9))
+    title = _wrapped(heading + results.sweep.title, figure.get_figwidth() * 9)
     figure.suptitle(title, fontsize=12, parse_math=False)  # a stranger's "$" starts no formula
     return figure, axes[:panels]
 
@@ -51,7 +51,7 @@ def finish(figure: Figure, results: SweepResults, note: str = "") -> Figure:
 
 def caption_below(figure: Figure, words: str) -> Figure:
     """Sets the caption, in lines as wide as the figure; returns the figure."""
-    lines = textwrap.fill(_printable(words.strip()), int(figure.get_figwidth() * 14))
+    lines = _wrapped(words.strip(), figure.get_figwidth() * 14)
     figure.supxlabel(lines, fontsize=SMALL, color="0.25", parse_math=False)
     return figure
 
@@ -64,6 +64,11 @@ def same_scale(axes: Sequence[Axes]) -> None:
     limits = np.array([ax.get_ylim() for ax in axes])
     for ax in axes:
         ax.set_ylim(limits[:, 0].min(), limits[:, 1].max())
+
+
+def _wrapped(text: str, width: float) -> str:
+    """The text in lines of about `width` characters. "k = 3" stays on one line: its spaces do not break."""
+    return textwrap.fill(_printable(text).replace(" = ", "\u00a0=\u00a0"), int(width))
 
 
 def _printable(text: str) -> str:
