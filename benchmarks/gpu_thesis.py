@@ -25,8 +25,7 @@ Shape = tuple[str, int, int]  # what a pack's trials have in common, their numbe
 def thesis(options: Options, device: str) -> Figure:
     """Minutes for all packs of the thesis' figures, one after another, without Ray and its start.
 
-    Figures as the thesis writes them; their variants (fig_3_4-no_decay and the like) are not counted.
-
+    Their variants, such as fig_3_4-no_decay, are not counted.
     `quick`: only the first two packs of clusters.
     """
     packs = _packs()
@@ -60,8 +59,9 @@ def _packs() -> list[Pack]:
 
     packs: list[Pack] = []
     for name in space_names():
-        if name.startswith("fig_") and "-" not in name:
-            cells = Plan(load_sweep(name)).cells
+        sweep = load_sweep(name)
+        if name.startswith("fig_") and sweep.figure_name == name:
+            cells = Plan(sweep).cells
             stages = [[trial for cell in cells for trial in cell.tune_trials]]
             stages += [cell.repeats for cell in cells]  # at a rate that is not known yet, and as fast
             for trials in stages:
