@@ -84,7 +84,7 @@ def figure(results: SweepResults) -> Figure | None:
     cells = [
         (cell, values[values["cell"] == index])
         for index, cell in cells_in_order(results)
-        if len(cell.repeats[0].network.hidden) > 1
+        if len(cell.base.network.hidden) > 1
     ]
     shown, note = choose([(cell, part) for cell, part in cells if not _is_bp(part)], ROWS)
     if not shown:

@@ -177,7 +177,7 @@ def _spread(claim: Spread, values: ClaimValues) -> Evidence:
         for name in (*claim.of, *claim.over)
     }
     ((_, cell), *_) = term_cells(results.plan, Term(method=claim.of[0], at=claim.at))
-    problem = cell.repeats[0].problem
+    problem = cell.base.problem
     smallest = 0.5 / (problem.final_test_samples or problem.test_samples or 1)
     logs = paired_log_spread([methods[name] for name in claim.of], smallest) - paired_log_spread(
         [methods[name] for name in claim.over], smallest

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import matplotlib
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
@@ -73,10 +74,13 @@ def key(results: SweepResults) -> str:
     plugin = FIGURES.plugin(sweep.name)
     drawer = figure_source(sweep.figure_name) if plugin is None else plugin.digest.encode()
     content = hashlib.sha256(repr(meant).encode() + drawer)
-    # A column of lists cannot be hashed as it is
+    # A column of lists cannot be hashed as it is: one number in a line, with the number of its row
     lists = [name for name in BY_LAYER if name in results.rows]
-    plain = results.rows.assign(**{name: results.rows[name].astype(str) for name in lists})
+    plain = results.rows.drop(columns=lists)
     content.update(pd.util.hash_pandas_object(plain, index=False).to_numpy().tobytes())
+    for name in lists:
+        numbers = results.rows[name].explode().astype(np.float64)
+        content.update(pd.util.hash_pandas_object(numbers, index=True).to_numpy().tobytes())
     if results.extra is not None:
         content.update(str(results.extra.to_json()).encode())
     return content.hexdigest()[:16]

@@ -43,7 +43,7 @@ class Candidate:
 def candidate(base: Trial, values: Values, seeds: Sequence[int]) -> Candidate:
     """The setting `values` of `base`, with these seeds."""
     first = apply(base, values)
-    return Candidate(values, tuple(replace(first, seed=seed) for seed in seeds))
+    return Candidate(values, tuple(first.at_seed(seed) for seed in seeds))
 
 
 def apply(trial: Trial, values: Values) -> Trial:

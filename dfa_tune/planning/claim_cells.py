@@ -36,7 +36,7 @@ def setting(cell: Cell, name: str) -> Any:
     """What a cell has in the column `name`, which may be an axis or not; None without such a column."""
     if name in cell.axes:
         return cell.axes[name]
-    trial = cell.repeats[0]
+    trial = cell.base
     for group in (trial.problem, trial.network, trial.training):
         if name in type(group).model_fields:
             return column_value(getattr(group, name))

@@ -92,7 +92,7 @@ def _untestable(term: Term, space: str, plan: Plan) -> str:
     for column in (term.value, term.correlate):
         if column in FEEDBACK_ONLY and RULES[cell.method.rule].transport is None:
             return f"can never be tested: {cell.method.name} has no feedback, so its {column} is null"
-    training = cell.repeats[0].training
+    training = cell.base.training
     rows = training.tests
     for key, wanted in (("first", term.first or 1), ("last", term.last)):
         if wanted > rows:

@@ -6,8 +6,9 @@ them to find the next trials, readers to find which results belong to a search s
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from dfa_tune.config.method import Method
@@ -26,17 +27,22 @@ Digests = str | None | Mapping[str, str | None]
 class Cell:
     """One method at one point of the axes: its tuning and its repetitions.
 
-    `axes` maps the column of each axis to its value, {"k": 3}. `tune_trials` is empty where a single rate
+    `base` is what its repetitions have in common, at the lowest rate; `seeds` are theirs. `axes` maps the
+    column of each axis to its value, {"k": 3}. `tune_trials` is empty where a single rate
     was given, or where another cell does the tuning (`tuning.at`).
     """
 
     def __init__(
-        self, method: Method, axes: dict[str, Any], repeats: list[Trial], tuning: Tuning | None, owner: bool
+        self, base: Trial, axes: dict[str, Any], seeds: Sequence[int], tuning: Tuning | None, owner: bool
     ) -> None:
-        self.method, self.axes = method, axes
-        self.repeats = repeats  # at the lowest rate; the rate that they run at is chosen later
-        self._tuning, self._owner = tuning, owner
+        self.base, self.method, self.axes = base, base.method, axes
+        self._seeds, self._tuning, self._owner = seeds, tuning, owner
         self._chosen: dict[tuple[Any, ...], list[Trial]] = {}
+
+    @cached_property
+    def repeats(self) -> list[Trial]:
+        """The repetitions at the lowest rate; the rate that they run at is chosen later."""
+        return self._repetitions(self.base)
 
     @property
     def tune_trials(self) -> list[Trial]:
@@ -46,7 +52,7 @@ class Cell:
     def choice(self, scores: Scores) -> Choice | None:
         """The learning rate of the repetitions; None until every score that decides it is known."""
         if self._tuning is None:
-            return Choice(self.repeats[0].learning_rate, None, False)
+            return Choice(self.base.learning_rate, None, False)
         return self._tuning.choice(scores)
 
     def best_so_far(self, scores: Scores) -> Choice | None:
@@ -81,8 +87,11 @@ class Cell:
     def _at(self, values: Values) -> list[Trial]:
         key = tuple(values.values())
         if key not in self._chosen:
-            self._chosen[key] = [apply(trial, values) for trial in self.repeats]
+            self._chosen[key] = self._repetitions(apply(self.base, values))
         return self._chosen[key]
+
+    def _repetitions(self, base: Trial) -> list[Trial]:
+        return [base.at_seed(seed, number) for number, seed in enumerate(self._seeds, 1)]
 
 
 def _key(base: Trial, point: Point) -> tuple[str, str | None]:
@@ -153,11 +162,7 @@ class Plan:
         columns = base.columns()
         names = [key.rpartition(".")[2] for key in self.sweep.axes]
         axes = {name: columns.get(name) for name in names}  # None: an option that the optimizer does not have
-        repeats = [
-            replace(base, seed=seed, repetition=number)
-            for number, seed in enumerate(self.sweep.repetition_seeds, 1)
-        ]
-        return Cell(base.method, axes, repeats, tuning, owner)
+        return Cell(base, axes, self.sweep.repetition_seeds, tuning, owner)
 
     def _tuning(
         self, method: Method, point: Point, parameters: Mapping[str, Parameter]

@@ -138,7 +138,7 @@ class SweepResults:
             return pd.DataFrame(columns=[*constant, "accuracy", "diverged", "exploded"])
         one = self.repeat_rows.drop_duplicates(["cell", "trial_id"])[constant].reset_index(drop=True)
         diverged = self.rows.groupby("trial_id")["diverged"].any()
-        problems = [self.plan.cells[cell].repeats[0].problem for cell in one["cell"]]
+        problems = [self.plan.cells[cell].base.problem for cell in one["cell"]]
         ends = one.assign(
             accuracy=one["trial_id"].map(final(self.rows)),
             diverged=one["trial_id"].map(diverged).astype(bool),
@@ -210,7 +210,8 @@ def _planned(plan: Plan, rows: pd.DataFrame) -> pd.DataFrame:
     """
     if rows.empty:
         return rows
-    listed = {trial.id: trial for trial in plan.due(SweepResults(plan, rows).scores)}
+    due, there = plan.due(SweepResults(plan, rows).scores), set(rows["seed"].tolist())
+    listed = {trial.id: trial for trial in due if trial.seed in there}
     kept = rows[rows["trial_id"].isin(list(listed))]
     stages = {name: trial.stage for name, trial in listed.items()}
     numbers = {name: trial.repetition for name, trial in listed.items()}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from copy import copy
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
@@ -58,6 +59,12 @@ class Trial:
         sweeps share trials; so is the device, because results on a CPU and a GPU agree within the published
         tolerance.
         """
+        before, after = self._id_text
+        return hashlib.sha256(f'{before},"seed":{json.dumps(self.seed)},{after}'.encode()).hexdigest()[:16]
+
+    @cached_property
+    def _id_text(self) -> tuple[str, str]:
+        """The canonical JSON that the id is a hash of, before and after the seed."""
         content = self.to_json()
         del content["stage"], content["repetition"], content["until"], content["training"]["device"]
         if self.training.loss == self.problem.loss:  # the default, written out
@@ -72,8 +79,17 @@ class Trial:
         if plugins := self.plugins:
             content["plugins"] = {kind: plugin.digest for kind, plugin in plugins.items()}
         content["numerics"] = NUMERICS_VERSION
-        canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
-        return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+        return (
+            _canonical({name: value for name, value in content.items() if name < "seed"})[:-1],
+            _canonical({name: value for name, value in content.items() if name > "seed"})[1:],
+        )
+
+    def at_seed(self, seed: int, repetition: int | None = None) -> Trial:
+        """The same trial with another seed. It and its id take little time: plans have thousands of them."""
+        other = copy(self)
+        vars(other).pop("id", None)
+        vars(other).update(seed=seed, repetition=repetition, _id_text=self._id_text)  # no seed is in it
+        return other
 
     @property
     def plugins(self) -> dict[str, Plugin]:
@@ -155,6 +171,10 @@ def column_value(value: Any) -> Any:
     if isinstance(value, str) and value.endswith(NPZ):
         return Path(value).name
     return ",".join(map(str, value)) if isinstance(value, list | tuple) else value
+
+
+def _canonical(content: Mapping[str, Any]) -> str:
+    return json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
 def _id_fields(settings: BaseModel, content: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """The files that figures are saved in."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from dfa_tune.analysis import figures
@@ -44,3 +45,14 @@ def test_the_key_of_a_figure_changes_with_what_it_shows(plan, trained) -> None:
     assert figures.key(results) == figures.key(trained(plan()))
     others = [trained(plan(), rounds=1), trained(plan("title=Another")), trained(plan("tuning.window=1"))]
     assert len({figures.key(one) for one in (results, *others)}) == 4
+
+
+def test_the_key_of_a_figure_changes_with_one_number_of_one_layer(plan, trained) -> None:
+    results = trained(plan())
+    rows = results.rows.assign(gradient_alignment_by_layer=[[0.1, None]] * len(results.rows))
+    assert figures.key(replace(results, rows=rows)) == figures.key(replace(results, rows=rows.copy()))
+    others = [rows.copy() for _ in range(3)]
+    others[0].at[2, "gradient_alignment_by_layer"] = [0.1 + 1e-12, None]
+    others[1].at[2, "gradient_alignment_by_layer"] = [0.1]
+    others[2].at[2, "gradient_alignment_by_layer"] = [None, 0.1]
+    assert len({figures.key(replace(results, rows=one)) for one in (rows, *others)}) == 4

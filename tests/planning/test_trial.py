@@ -74,6 +74,15 @@ def test_an_id_depends_on_neither_stage_nor_device(change: dict) -> None:
     assert replace(TRIAL, **change).id == TRIAL.id
 
 
+def test_a_trial_at_another_seed_is_as_if_built_anew() -> None:
+    other = TRIAL.at_seed(4, repetition=2)
+    assert other == replace(TRIAL, seed=4, repetition=2)
+    assert other.id == replace(TRIAL, seed=4).id
+    assert other.at_seed(3) == TRIAL
+    assert other.at_seed(3).id == TRIAL.id
+    assert TRIAL.seed == 3
+
+
 def test_ids_are_those_of_the_first_results_of_these_numerics() -> None:
     """As computed when the numerics were new: results of then are still found."""
     assert (TRIAL.id, CLUSTERS.id) == ("ce8874f349b2bc99", "af7c47f01ce336d7")
