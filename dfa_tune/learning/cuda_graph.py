@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from dfa_tune.learning.batches import FixedBatches
-from dfa_tune.learning.step import Step, Sums
+from dfa_tune.learning.epoch_sums import Sums
+from dfa_tune.learning.step import Step
 
 WARM_UPS = 3  # calls before a capture, in which libraries initialise: that cannot be captured
 # Full batches of a training from which a capture is worth its tenths of a second; an estimate

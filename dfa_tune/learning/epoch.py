@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from dfa_tune.learning.batches import Batches
-from dfa_tune.learning.step import Sums
+from dfa_tune.learning.epoch_sums import Sums
 
 
 @dataclass

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -12,35 +11,12 @@ from torch import Tensor
 from dfa_tune.learning.alignment import Similarity, alignments
 from dfa_tune.learning.backward import Context, hidden_deltas
 from dfa_tune.learning.batches import Batch
+from dfa_tune.learning.epoch_sums import Sums
 from dfa_tune.learning.first_layer import WeightGradient
-from dfa_tune.learning.losses import Loss, correct, one_hot
+from dfa_tune.learning.losses import Loss, one_hot
 from dfa_tune.learning.network import PackedNetwork
 from dfa_tune.learning.optimizers._base import Base
-from dfa_tune.learning.sums import of_tuples, over_tuples, totals
-
-
-@dataclass
-class Sums:
-    """Sums over the tuples of an epoch so far, (P,) in float64: of the losses, and of the right answers."""
-
-    loss: Tensor
-    correct: Tensor
-
-    @classmethod
-    def zeros(cls, members: int, device: torch.device) -> Sums:
-        """Before the first tuple."""
-        return cls(*(torch.zeros(members, dtype=torch.float64, device=device) for _ in range(2)))
-
-    def clear(self) -> Sums:
-        """Reset to zero, in place."""
-        self.loss.zero_()
-        self.correct.zero_()
-        return self
-
-    def add(self, losses: Tensor, correct: Tensor) -> None:
-        """Count a batch: the tuples' losses (P, B), and whether they are right (P, B)."""
-        self.loss += of_tuples(losses)
-        self.correct += correct.sum(1)
+from dfa_tune.learning.sums import over_tuples, totals
 
 
 class Step:
@@ -111,9 +87,7 @@ class Step:
 
     def evaluate(self, batch: Batch, sums: Sums) -> None:
         """Add the metrics of a batch to `sums`, and change nothing else."""
-        logits = self.network.forward(batch.inputs, batch.gate).logits
-        targets = one_hot(batch.labels, logits.shape[2])
-        sums.add(self._loss.value(logits, targets), correct(logits, batch.labels))
+        sums.add(self.network.forward(batch.inputs, batch.gate).logits, batch.labels)
 
     def _memory(self, name: str) -> Tensor:
         """Memory for the gradient of a parameter, the same at every step."""
@@ -126,8 +100,7 @@ class Step:
 
     def _update(self, name: str, gradient: Tensor, t: int | Tensor) -> None:
         optimizer = self.optimizers[name]
-        if self.network.portable and optimizer.formula(self._learning_rate, t) is not None:
-            optimizer.step_portable(gradient, self._learning_rate, self._decay, t)
+        if self.network.portable and optimizer.step_portable(gradient, self._learning_rate, self._decay, t):
             return
         if self._decay:
             gradient = gradient.add_(optimizer.parameter, alpha=self._decay)
@@ -137,7 +110,7 @@ class Step:
         done = self.network.forward(batch.inputs, batch.gate)
         targets = one_hot(batch.labels, done.logits.shape[2])
         if sums is not None:
-            sums.add(self._loss.value(done.logits, targets), correct(done.logits, batch.labels))
+            sums.add(done.logits, batch.labels)
         return Context.of(self.network, done, targets, self._loss)
 
 

@@ -51,10 +51,10 @@ def totals(x: Tensor, portable: bool) -> Tensor:
 
 
 def of_tuples(values: Tensor) -> Tensor:
-    """The sum over each member's tuples, (P, B) -> (P,) in float64."""
+    """The sums over the tuples of a batch, (..., B) -> (...) in float64."""
     values = values.double()
     # A CPU takes running sums one after the other; how it adds in `sum` depends on the processor and threads
-    return values.cumsum(1)[:, -1] if values.device.type == "cpu" else values.sum(1)
+    return values.cumsum(-1)[..., -1] if values.device.type == "cpu" else values.sum(-1)
 
 
 def over_columns(x: Tensor, y: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ from torch import Tensor
 from dfa_tune.learning.batches import item_order
 from dfa_tune.learning.cuda_graph import WORTH_RECORDING, RecordedStep
 from dfa_tune.learning.epoch import Epoch, numbers
+from dfa_tune.learning.epoch_sums import Sums
 from dfa_tune.learning.first_layer.sparse import check_compiler
 from dfa_tune.learning.initialisation import initial_network
 from dfa_tune.learning.loader import Loader
@@ -22,7 +23,7 @@ from dfa_tune.learning.losses import LOSSES
 from dfa_tune.learning.metrics import metric_rows
 from dfa_tune.learning.resume import ALIGNMENT, checked_position
 from dfa_tune.learning.settings import Network, Training
-from dfa_tune.learning.step import Step, Sums, evaluated_parameters
+from dfa_tune.learning.step import Step, evaluated_parameters
 from dfa_tune.problems.epoch_sample import Problem
 from dfa_tune.problems.validation import check_items, check_sample, check_scale
 from dfa_tune.registry import OPTIMIZERS, RULES
@@ -98,8 +99,10 @@ class PackTraining:
         self._loader = Loader(problem, training, self.network, seeds, samples, size)
         rates = torch.tensor([member.learning_rate for member in members], dtype=self.network.dtype)
         rates = rates.view(-1, 1, 1).to(self.device)
-        loss = LOSSES[training.loss or problem.settings.loss]
-        self._step = Step(self.network, loss, OPTIMIZERS[optimizer], rates, training.weight_decay, options)
+        self._loss = LOSSES[training.loss or problem.settings.loss]
+        self._step = Step(
+            self.network, self._loss, OPTIMIZERS[optimizer], rates, training.weight_decay, options
+        )
         self.optimizers = self._step.optimizers
         for one in self.optimizers.values():
             one.fuse(training.epochs * -(-samples // size))
@@ -181,13 +184,15 @@ class PackTraining:
             self._record()
         if (recorded := self._recorded) is not None:
             return Epoch(recorded.batches, self._loader.samples, evaluated, recorded.sums.clear())
-        sums = Sums.zeros(len(self.members), self.device)
-        return Epoch(self._loader.train(self.epoch), self._loader.samples, evaluated, sums)
+        return Epoch(self._loader.train(self.epoch), self._loader.samples, evaluated, self._no_sums())
+
+    def _no_sums(self) -> Sums:
+        return Sums(self._loss, len(self.members), self.device)
 
     def _record(self) -> None:
         """Load the epoch into the recorded step; stop recording where its items are other arrays."""
         if self._recorded is None:
-            fixed, sums = self._loader.train_fixed(self.epoch), Sums.zeros(len(self.members), self.device)
+            fixed, sums = self._loader.train_fixed(self.epoch), self._no_sums()
             self._recorded = RecordedStep(self._step, fixed, sums)
         elif not self._loader.load(self._recorded.batches, self.epoch):
             self._records, self._recorded = False, None
@@ -211,7 +216,7 @@ class PackTraining:
 
     def _test(self) -> dict[str, Tensor]:
         batches, samples = self._loader.test(self.epoch)
-        sums = Sums.zeros(len(self.members), self.device)
+        sums = self._no_sums()
         with evaluated_parameters(self.optimizers):
             for begin in range(0, samples, batches.size):
                 self._step.evaluate(batches.get(slice(begin, begin + batches.size)), sums)
@@ -256,11 +261,11 @@ class PackTraining:
         self._current = None
         if batch >= 0:
             # Copied: they may be this training's own sums, which beginning the epoch sets to zero
-            sums = Sums(state["sum.loss"].clone(), state["sum.correct"].clone())
+            loss, correct = state["sum.loss"].clone(), state["sum.correct"].clone()
             self._current = epoch = self._begin()
             epoch.batch = batch
-            epoch.sums.loss += sums.loss.to(self.device)
-            epoch.sums.correct += sums.correct.to(self.device)
+            epoch.sums.loss.copy_(loss)
+            epoch.sums.correct.copy_(correct)
             epoch.alignments = {
                 name.removeprefix(ALIGNMENT): value.to(self.device)
                 for name, value in state.items()

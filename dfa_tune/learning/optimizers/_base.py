@@ -72,17 +72,19 @@ class Base:
         """
         self.step_portable(gradient, learning_rate, decay, t)
 
-    def step_portable(self, gradient: Tensor, learning_rate: Tensor, decay: float, t: int | Tensor) -> None:
+    def step_portable(self, gradient: Tensor, learning_rate: Tensor, decay: float, t: int | Tensor) -> bool:
         """The same step, with bits that do not depend on the processor either: no part of it is torch's.
 
-        Only in float32 on a CPU, and where there is a `formula`.
+        Only in float32 on a CPU. False, and nothing is done, where there is no `formula`.
         """
         import numpy as np
 
         from dfa_tune.learning.optimizers._kernels import update
 
-        formula, theta = self.formula(learning_rate, t), self.parameter.numpy()
-        update(formula, theta, gradient.contiguous().numpy(), np.float32(decay))
+        if (formula := self.formula(learning_rate, t)) is None:
+            return False
+        update(formula, self.parameter.numpy(), gradient.contiguous().numpy(), np.float32(decay))
+        return True
 
     def step_product(
         self, gradient: GradientProduct, learning_rate: Tensor, decay: float, t: int | Tensor

@@ -1,0 +1,67 @@
+"""The metrics of an epoch's tuples, summed while it is trained or tested."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from dfa_tune.learning.losses import Loss, correct, one_hot
+from dfa_tune.learning.sums import of_tuples
+
+HELD = 2**16  # logits that are kept until they are summed
+
+
+class Sums:
+    """Sums over an epoch's tuples so far, for each of P members: of the losses, and of the right answers.
+
+    On a CPU, batches are kept until there are enough of them, since a dozen operations on a few hundred
+    numbers take as long as the step of a small network. The order of the sums, and so their bits, are the
+    same.
+    """
+
+    def __init__(self, loss: Loss, members: int, device: torch.device) -> None:
+        self._value = loss.value
+        self._loss, self._correct = (
+            torch.zeros(members, dtype=torch.float64, device=device) for _ in range(2)
+        )
+        self._held: list[tuple[Tensor, Tensor]] = []
+        self._most = HELD if device.type == "cpu" else 0
+
+    @property
+    def loss(self) -> Tensor:
+        """The sums of the losses, (P,) in float64; always the same tensor."""
+        self._add_held()
+        return self._loss
+
+    @property
+    def correct(self) -> Tensor:
+        """How many answers were right, (P,) in float64; always the same tensor."""
+        self._add_held()
+        return self._correct
+
+    def clear(self) -> Sums:
+        """Reset to zero, in place."""
+        self._held.clear()
+        self._loss.zero_()
+        self._correct.zero_()
+        return self
+
+    def add(self, logits: Tensor, labels: Tensor) -> None:
+        """Count a batch: its logits (P, B, C) and labels (P or 1, B), which nobody may change afterwards."""
+        if self._held and self._held[0][0].shape != logits.shape:
+            self._add_held()
+        self._held.append((logits, labels))
+        if len(self._held) * logits.numel() >= self._most:
+            self._add_held()
+
+    def _add_held(self) -> None:
+        """Add what is held, batch by batch."""
+        if not self._held:
+            return
+        all_logits, all_labels = zip(*self._held, strict=True)
+        logits, labels = torch.cat(all_logits, 1), torch.cat(all_labels, 1)
+        losses = self._value(logits, one_hot(labels, logits.shape[2]))
+        for one in of_tuples(losses.view(len(losses), len(self._held), -1)).unbind(1):
+            self._loss += one
+        self._correct += correct(logits, labels).sum(1)
+        self._held.clear()
