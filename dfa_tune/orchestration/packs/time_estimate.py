@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from dfa_tune.planning.trial import Trial
+from dfa_tune.registry import RULES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,12 +41,16 @@ class Estimate:
 def work(trial: Trial) -> float:
     """Seconds that a trial should take on one core, by the size of its matrix products and its layers."""
     widths = [trial.problem.inputs, *trial.network.hidden, trial.problem.outputs]
-    weights = sum(a * b for a, b in pairwise(widths))
+    first, *above = (a * b for a, b in pairwise(widths))
     samples, epochs = trial.problem.samples, trial.training.epochs
     steps = -(-samples // int(trial.training.batch_size))
     test = trial.problem.test_samples or 0
     tested = test * (trial.training.tests - 1) + (trial.problem.final_samples or test)
-    flops = 2 * weights * (2 * samples * epochs + tested)
+    products = 2 * samples * epochs + tested  # forward and gradient, and the tests
+    if RULES[trial.method.rule].trains_hidden:
+        flops = 2 * (first + sum(above)) * products
+    else:  # frozen: once for each item where that is less (`first_layer/table.py`)
+        flops = 2 * (first * min(trial.problem.items, products) + sum(above) * products)
     units = sum(trial.network.hidden) * samples * epochs
     return float(flops / FLOPS_A_SECOND + steps * epochs * SECONDS_A_STEP + units * SECONDS_A_UNIT)
 
