@@ -93,7 +93,7 @@ class Batches:
         self._members, self._sources, self.size = members, sources, size
 
     def get(self, part: slice) -> Batch:
-        """The tuples of `part`; valid until the next call."""
+        """The tuples of `part`; the inputs are valid until the next call."""
         return self._batch([indices[part] for indices in self._indices], self._labels[:, part])
 
     def _batch(self, chosen: list[Tensor], labels: Tensor) -> Batch:
@@ -120,7 +120,7 @@ class FixedBatches(Batches):
         self._places = torch.arange(self.size, device=self._stacked.device)
 
     def load(self, samples: Sequence[EpochSample]) -> bool:
-        """Take the tuples of another epoch; False, and nothing is done, if their items are other arrays."""
+        """Take another epoch's tuples, in place; False, and nothing is done, if they have other items."""
         known = zip(samples, self.items, strict=True)
         if not all(self._known_items.tensor(sample.items) is items for sample, items in known):
             return False
@@ -130,7 +130,7 @@ class FixedBatches(Batches):
         return True
 
     def next(self) -> Batch:
-        """The full batch at `begin`, which moves on; valid until the next call."""
+        """The full batch at `begin`, which moves on; the inputs are valid until the next call."""
         places = self._places + self.begin
         self.begin.add_(self.size)
         chosen = self._stacked.index_select(1, places)

@@ -8,7 +8,7 @@ from torch import Tensor
 from dfa_tune.learning.losses import Loss, correct, one_hot
 from dfa_tune.learning.sums import of_tuples
 
-HELD = 2**16  # logits that are kept until they are summed
+HELD = 2**16  # numbers among the logits, of all members, that are kept until they are summed
 
 
 class Sums:
@@ -47,7 +47,10 @@ class Sums:
         return self
 
     def add(self, logits: Tensor, labels: Tensor) -> None:
-        """Count a batch: its logits (P, B, C) and labels (P or 1, B), which nobody may change afterwards."""
+        """Count a batch: its logits (P, B, C) and labels (P or 1, B).
+
+        Neither may be changed before the sums are read or cleared.
+        """
         if self._held and self._held[0][0].shape != logits.shape:
             self._add_held()
         self._held.append((logits, labels))
@@ -58,10 +61,11 @@ class Sums:
         """Add what is held, batch by batch."""
         if not self._held:
             return
-        all_logits, all_labels = zip(*self._held, strict=True)
-        logits, labels = torch.cat(all_logits, 1), torch.cat(all_labels, 1)
+        held, self._held = self._held, []
+        logits, labels = (
+            parts[0] if len(parts) == 1 else torch.cat(parts, 1) for parts in zip(*held, strict=True)
+        )
         losses = self._value(logits, one_hot(labels, logits.shape[2]))
-        for one in of_tuples(losses.view(len(losses), len(self._held), -1)).unbind(1):
+        for one in of_tuples(losses.view(len(losses), len(held), -1)).unbind(1):
             self._loss += one
         self._correct += correct(logits, labels).sum(1)
-        self._held.clear()

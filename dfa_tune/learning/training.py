@@ -182,17 +182,17 @@ class PackTraining:
         evaluated = self.epoch >= self.training.epochs or self.epoch % self.training.evaluate_every == 0
         if self._records:
             self._record()
-        if (recorded := self._recorded) is not None:
+        if (recorded := self._recorded) is not None:  # cleared unread: their last labels are overwritten
             return Epoch(recorded.batches, self._loader.samples, evaluated, recorded.sums.clear())
-        return Epoch(self._loader.train(self.epoch), self._loader.samples, evaluated, self._no_sums())
+        return Epoch(self._loader.train(self.epoch), self._loader.samples, evaluated, self._new_sums())
 
-    def _no_sums(self) -> Sums:
+    def _new_sums(self) -> Sums:
         return Sums(self._loss, len(self.members), self.device)
 
     def _record(self) -> None:
         """Load the epoch into the recorded step; stop recording where its items are other arrays."""
         if self._recorded is None:
-            fixed, sums = self._loader.train_fixed(self.epoch), self._no_sums()
+            fixed, sums = self._loader.train_fixed(self.epoch), self._new_sums()
             self._recorded = RecordedStep(self._step, fixed, sums)
         elif not self._loader.load(self._recorded.batches, self.epoch):
             self._records, self._recorded = False, None
@@ -216,7 +216,7 @@ class PackTraining:
 
     def _test(self) -> dict[str, Tensor]:
         batches, samples = self._loader.test(self.epoch)
-        sums = self._no_sums()
+        sums = self._new_sums()
         with evaluated_parameters(self.optimizers):
             for begin in range(0, samples, batches.size):
                 self._step.evaluate(batches.get(slice(begin, begin + batches.size)), sums)

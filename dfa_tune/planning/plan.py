@@ -27,9 +27,10 @@ Digests = str | None | Mapping[str, str | None]
 class Cell:
     """One method at one point of the axes: its tuning and its repetitions.
 
-    `base` is what its repetitions have in common, at the lowest rate; `seeds` are theirs. `axes` maps the
-    column of each axis to its value, {"k": 3}. `tune_trials` is empty where a single rate
-    was given, or where another cell does the tuning (`tuning.at`).
+    `base` has what its repetitions have in common, at the lowest rate and the space's own seed: no repetition
+    has its id. `seeds` are those of the repetitions. `axes` maps the column of each axis to its value,
+    {"k": 3}. `tune_trials` is empty where a single rate was given, or where another cell does the tuning
+    (`tuning.at`).
     """
 
     def __init__(

@@ -85,7 +85,10 @@ class Trial:
         )
 
     def at_seed(self, seed: int, repetition: int | None = None) -> Trial:
-        """The same trial with another seed. It and its id take little time: plans have thousands of them."""
+        """The trial with another seed, as repetition number `repetition`.
+
+        It and its id take little time: plans have thousands of them.
+        """
         other = copy(self)
         vars(other).pop("id", None)
         vars(other).update(seed=seed, repetition=repetition, _id_text=self._id_text)  # no seed is in it

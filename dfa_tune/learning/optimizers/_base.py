@@ -70,7 +70,8 @@ class Base:
 
         Only in float32 on a CPU.
         """
-        self.step_portable(gradient, learning_rate, decay, t)
+        if not self.step_portable(gradient, learning_rate, decay, t):
+            raise NotImplementedError
 
     def step_portable(self, gradient: Tensor, learning_rate: Tensor, decay: float, t: int | Tensor) -> bool:
         """The same step, with bits that do not depend on the processor either: no part of it is torch's.
