@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import pandas as pd
 
@@ -72,6 +73,7 @@ class SweepState:
         self._known = set(known)
         self._known_rungs: set[str] = set()
         self.scores: dict[str, float] = {}  # as `tuning.Scores`
+        self.taken_over = 0  # trials copied from other spaces
         self.stopped: dict[str, int] = {}  # the epoch after which each trial was stopped that was
         self._published: dict[str, int] = {}  # the last epoch in the store of each trial that may be stopped
         self._due: dict[str, Trial] = {}
@@ -244,17 +246,26 @@ class SweepState:
         return len(self.store.done() - self._due.keys())
 
     def take_over(self) -> int:
-        """Copy the trials that other spaces under the same results have already; returns how many.
+        """Copy the trials that are due and that other spaces under the same results have had since the first
+        call; returns how many.
 
         Copied rows come without weights, so a space that saves weights trains its repetitions itself.
         """
         taken = 0
-        while found := self.store.take_over(
-            {trial.id: (trial.stage, trial.repetition) for trial in self._takeable()}
+        while (trials := self._takeable()) and (
+            found := self.store.take_over(
+                {trial.id: (trial.stage, trial.repetition) for trial in trials if trial.id in self._elsewhere}
+            )
         ):
             taken += len(found)
             self.absorb(self.store.read(found))  # may decide a learning rate, and make repetitions due
+        self.taken_over += taken
         return taken
+
+    @cached_property
+    def _elsewhere(self) -> set[str]:
+        """Trials that other spaces have; read once, since it takes a second where there are thousands."""
+        return self.store.done_elsewhere()
 
     def foresee(self) -> int:
         """Count as done what `take_over` would copy, without copying it; returns how many trials."""

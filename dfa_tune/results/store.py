@@ -10,6 +10,7 @@ import hashlib
 import re
 import warnings
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -243,6 +244,14 @@ class Store:
             taken |= found
         return taken
 
+    def done_elsewhere(self) -> set[str]:
+        """Ids of the trials that other sweeps under the same location have, trained to the end."""
+        found: set[str] = set()
+        for sibling in self._siblings():
+            with _passed_over(sibling.name):
+                found |= sibling.done()
+        return found
+
     def elsewhere(self, trials: Collection[str]) -> pd.DataFrame:
         """The rows that `take_over` would copy of these trials; writes nothing."""
         tables = [table for _, _, table in self._elsewhere(trials)]
@@ -252,16 +261,19 @@ class Store:
     def _elsewhere(self, trials: Collection[str]) -> Iterator[tuple[str, set[str], pa.Table]]:
         """Other sweeps, the trials that are taken from each, and their rows; each trial once."""
         missing = set(trials) - self.done() if trials else set()
-        for sibling in self.storage.folders():
+        for sibling in self._siblings() if missing else ():
             if not missing:
                 break
-            if sibling != self.name and re.fullmatch(NAME, sibling):
-                try:
-                    for found, table in Store(self.location, sibling)._whole(missing):
-                        missing -= found
-                        yield sibling, found, table
-                except UserError as error:
-                    warnings.warn(f"nothing taken over from {sibling}: {error}", UserWarning, stacklevel=3)
+            with _passed_over(sibling.name):
+                for found, table in sibling._whole(missing):
+                    missing -= found
+                    yield sibling.name, found, table
+
+    def _siblings(self) -> Iterator[Store]:
+        """The other sweeps under the same location."""
+        for name in self.storage.folders():
+            if name != self.name and re.fullmatch(NAME, name):
+                yield Store(self.location, name)
 
     def _whole(self, wanted: Set[str]) -> Iterator[tuple[set[str], pa.Table]]:
         """Of each file the wanted trials whose copy in it counts, and their rows; `wanted` may shrink."""
@@ -278,6 +290,15 @@ class Store:
                 except (DamagedFileError, FileNotFoundError):
                     continue  # the trials will be trained
                 yield found, table.filter(pc.is_in(table["trial_id"], pa.array(found, pa.string())))
+
+
+@contextmanager
+def _passed_over(sibling: str) -> Iterator[None]:
+    """A sweep that cannot be read is passed over with a warning."""
+    try:
+        yield
+    except UserError as error:
+        warnings.warn(f"nothing taken over from {sibling}: {error}", UserWarning, stacklevel=5)
 
 
 def _whole(

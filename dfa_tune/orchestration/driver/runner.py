@@ -166,9 +166,9 @@ def _run_sweep(
     if sweep.save_weights:  # damaged weights are made again
         rows = rows[~rows["trial_id"].isin(store.damaged_weights())]
     state = SweepState(found.plan, store, rows, known, judge=judge)
-    taken_over = state.take_over()
+    state.take_over()
     state.publish_stopped()  # a run that was killed may not have come to it
-    before, resources = state.count(), resources or Resources()
+    before, at_first, resources = state.count(), state.taken_over, resources or Resources()
     failed: list[FailedPack] = []
     if before.remaining:
         if begin is not None:
@@ -192,7 +192,8 @@ def _run_sweep(
             maintenance.compact_if_many(store)
             state.clear_rungs()
     count = state.stored() if before.remaining else before
-    return Outcome(count, max(0, count.done - before.done), taken_over, set_aside, failed)
+    trained = count.done - before.done - (state.taken_over - at_first)
+    return Outcome(count, max(0, trained), state.taken_over, set_aside, failed)
 
 
 def _train(

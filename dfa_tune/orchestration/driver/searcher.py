@@ -134,6 +134,7 @@ class TuneThenRepeat(Searcher):
             self._add([trial for trial in again if not self.state.trained(trial)])
         if self._stale and not self._dispatcher:
             self._stale = False
+            self.state.take_over()  # what a learning rate that was just chosen has made due
             new = [trial for trial in self.state.ready() if (trial.id, trial.until) not in self._seen]
             self._seen.update((trial.id, trial.until) for trial in new)
             self._add(new)

@@ -79,6 +79,22 @@ def test_what_another_run_has_ended_decides_a_rate_here(make_sweep: MakeSweep) -
     assert {trial.id for trial in dfa.trials} <= sweep.state.scores.keys()
 
 
+def test_repetitions_that_another_space_has_are_copied_when_their_rate_is_chosen(
+    make_sweep: MakeSweep,
+) -> None:
+    sweep = make_sweep()
+    at_best = str(sweep.state.plan.sweep.text).replace("[0.1, 0.2, 0.4]", "0.2")
+    other = make_sweep(at_best.replace("name: tiny", "name: other"))
+    trained = [name for pack in other.hand_out() for name in other.end(pack)]
+    assert sweep.state.take_over() == 0  # no rate is chosen yet
+    for pack in sweep.hand_out():
+        sweep.end(pack)
+    assert sweep.suggest("repetitions") == "FINISHED"
+    assert sweep.state.taken_over == len(trained) == 4
+    assert sweep.state.count().remaining == 0
+    assert set(sweep.state.store.read(set(trained))["stage"]) == {"repeat"}
+
+
 def test_files_are_read_once(make_sweep: MakeSweep, monkeypatch: pytest.MonkeyPatch) -> None:
     sweep, other = make_sweep(), make_sweep()
     sweep.pack("a")
