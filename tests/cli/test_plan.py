@@ -31,7 +31,7 @@ def seconds(output: str) -> int:
 
 def test_twice_the_machines_take_half_the_time(tmp_path: Path) -> None:
     one, two = (seconds(plan("--nodes", str(n), tmp_path=tmp_path)) for n in (1, 2))
-    assert two - START_SECONDS == pytest.approx((one - START_SECONDS) / 2, abs=60)  # minutes
+    assert two - START_SECONDS == pytest.approx((one - START_SECONDS) / 2, abs=90)  # both in whole minutes
 
 
 def test_more_machines_than_trials_gain_nothing(tmp_path: Path) -> None:
