@@ -73,7 +73,7 @@ def panel(ax: Axes, results: SweepResults, cells: Sequence[Cell]) -> None:
             ax.fill_between(spent, best.low, best.high, color=style.color, alpha=0.12, linewidth=0)
     ax.set_xlabel("epochs of tuning")
     panels.dress(ax, results, tuning.metric, empty=False)
-    ax.set_ylabel(f"best {panels.LABELS.get(tuning.metric, tuning.metric.replace('_', ' '))}")
+    ax.set_ylabel(f"best {panels.tuned_by(results)}")
     ax.set_xlim(left=0)
     ax.legend(fontsize=7, loc="best", handlelength=2.6)
 

@@ -167,13 +167,20 @@ def tuning(ax: Axes, results: SweepResults, cells: Sequence[Cell]) -> None:
             at = [choice.learning_rate], [choice.score]
             ax.plot(*at, "o", ms=11, fillstyle="none", color=style.color)
         drawn = True
-    metric, window = results.sweep.tuning.metric, results.sweep.tuning.window
-    dress(ax, results, metric, empty=not drawn, what="tuning trial")
+    window = results.sweep.tuning.window
+    dress(ax, results, results.sweep.tuning.metric, empty=not drawn, what="tuning trial")
     if drawn:
         ax.set_xscale("log")
     ax.set_xlabel("learning rate")
     rows = "last row" if window == 1 else f"mean of the last {window} rows"
-    ax.set_ylabel(f"{LABELS.get(metric, metric.replace('_', ' '))}, {rows}")
+    ax.set_ylabel(f"{tuned_by(results)}, {rows}")
+
+
+def tuned_by(results: SweepResults) -> str:
+    """The label of what rates are chosen by; on held-out training images it is called no test."""
+    tuning = results.sweep.tuning
+    label = LABELS.get(tuning.metric, tuning.metric.replace("_", " "))
+    return label.replace("test ", "validation ") if tuning.split == "validation" else label
 
 
 def dress(ax: Axes, results: SweepResults, metric: str, *, empty: bool, what: str = "repetition") -> None:

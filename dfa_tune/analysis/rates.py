@@ -81,6 +81,7 @@ def panel(ax: Axes, results: SweepResults, cell: Cell) -> None:
     ax.set_title(title, fontsize=TITLE, parse_math=False)
     ax.set_xlabel("epoch")
     panels.dress(ax, results, metric, empty=not tried, what="tuning trial")
+    ax.set_ylabel(panels.tuned_by(results))
     if tried:
         panels.whole_epochs(ax)
         ax.legend(fontsize=7, ncols=2, title="learning rate", title_fontsize=7, loc="best", handlelength=2.2)

@@ -1,8 +1,9 @@
 """The figure of the learning rates tried."""
 
 import numpy as np
+from matplotlib.figure import Figure
 
-from dfa_tune.analysis import rates
+from dfa_tune.analysis import budget, panels, rates
 
 
 def test_there_is_a_panel_for_each_method_with_every_rate_and_a_thick_line_for_the_chosen_one(
@@ -42,3 +43,14 @@ def test_of_many_panels_twelve_are_shown_from_the_first_to_the_last(plan, traine
 
 def test_nothing_tuned_gives_no_figure(plan, trained) -> None:
     assert rates.figure(trained(plan("learning_rates.sgd=0.1"))) is None
+
+
+def test_accuracies_on_held_out_images_are_called_so(plan, trained) -> None:
+    for split, label in (("test", "test accuracy"), ("validation", "validation accuracy")):
+        results = trained(plan(f"tuning.split={split}"))
+        drawn = [rates.figure(results), budget.figure(results)]
+        labels = [axes.get_ylabel() for figure in drawn for axes in figure.axes]
+        assert all(label in found for found in labels)
+        axes = Figure().add_subplot()
+        panels.tuning(axes, results, results.plan.cells)
+        assert axes.get_ylabel().startswith(label)
