@@ -17,7 +17,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from matplotlib.figure import Figure
 
-from dfa_tune.analysis import budget, figures, rates, tables
+from dfa_tune.analysis import budget, figures, panels, rates, tables
 from dfa_tune.analysis.claim_evidence import LEVEL
 from dfa_tune.analysis.claim_pictures import FULL, SMALL, picture
 from dfa_tune.analysis.explosions import Explosions, explosions
@@ -82,6 +82,7 @@ class Section:
     budget: str = ""
     tables: list[Table] = field(default_factory=list)
     tried: Table | None = None
+    tuned_by: str = ""
     curves: list[Curve] = field(default_factory=list)
     exploded: list[Explosions] = field(default_factory=list)
     origins: list[Origin] = field(default_factory=list)
@@ -148,6 +149,7 @@ def section(found: SweepResults, store: Store, claims: Sequence[Numbered] = ()) 
         image(store, f"{sweep.name}-budget", key, lambda: budget.figure(found)),
         [one for one in made if one.rows],
         table("Every learning rate tried", tried, mark="chosen") if tried else None,
+        panels.tuned_by(found),
         curves(found),
         explosions(found),
         origins(store),

@@ -120,7 +120,7 @@ class FixedBatches(Batches):
         self._places = torch.arange(self.size, device=self._stacked.device)
 
     def load(self, samples: Sequence[EpochSample]) -> bool:
-        """Take another epoch's tuples, in place; False, and nothing is done, if they have other items."""
+        """Take another epoch's tuples in place; False, and nothing is done, if the items are other arrays."""
         known = zip(samples, self.items, strict=True)
         if not all(self._known_items.tensor(sample.items) is items for sample, items in known):
             return False

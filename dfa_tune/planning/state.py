@@ -246,10 +246,10 @@ class SweepState:
         return len(self.store.done() - self._due.keys())
 
     def take_over(self) -> int:
-        """Copy the trials that are due and that other spaces under the same results have had since the first
-        call; returns how many.
+        """Copy the trials that are due and that other spaces under the same results have; returns how many.
 
-        Copied rows come without weights, so a space that saves weights trains its repetitions itself.
+        What they have is read at the first call. Copied rows come without weights, so a space that saves
+        weights trains its repetitions itself.
         """
         taken = 0
         while (trials := self._takeable()) and (

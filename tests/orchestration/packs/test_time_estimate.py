@@ -30,7 +30,7 @@ def test_frozen_features_are_expected_to_take_a_fraction_of_the_time() -> None:
         cell.method.name: cell.base for cell in Plan(load_sweep("fig_2_1", overrides=["problem.k=3"])).cells
     }
     trained, frozen = cells["bp-adadelta"], cells["relu_features-adadelta"]
-    assert work(frozen) < work(trained) / 5  # of the tables and benchmarks: about a tenth
+    assert work(frozen) < work(trained) / 5  # measured: about a tenth
     assert work(cells["ntk-adadelta"]) == work(trained)  # its weights are trained, its gates alone are frozen
     once = replace(frozen, training=frozen.training.model_copy(update={"epochs": 1}))
     assert work(once) > work(frozen) / 10  # the products with all images are taken once, however few epochs
